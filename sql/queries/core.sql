@@ -1,0 +1,18 @@
+-- Statements that fcgi/io/db.c runs by itself, around those of the programs.
+
+-- query: app_enter (user uuid?, session uuid?, role text) exec
+-- Sets the identity of this transaction after a check that the session lives.
+SELECT app_enter(:user, :session, :role);
+
+-- query: idem_claim (scope text, key text, hash text) one -> state text
+-- Takes an idempotency key of the caller; raises PZ001 when its answer is stored already.
+SELECT idem_claim(:scope, :key, :hash) AS state;
+
+-- query: idem_fetch (scope text, key text) maybe read -> status int, headers text, body text
+-- The stored answer of a finished request of the caller.
+SELECT f.status, f.headers, f.body
+FROM idem_fetch(:scope, :key) AS f;
+
+-- query: idem_store (scope text, key text, status int, headers text, body text) exec
+-- Keeps the answer beside the claim made in the same transaction.
+SELECT idem_store(:scope, :key, :status, :headers, :body);
