@@ -1,0 +1,19 @@
+/* Functions that no file of the project may call. Included by force (-include) in every unit. */
+#ifndef PLAZA_BASE_BANNED_H
+#define PLAZA_BASE_BANNED_H
+
+/* System headers declare these, so they must be seen before the poisoning. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* glibc makes it a macro. */
+#undef alloca
+
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets
+#pragma GCC poison atoi atol atoll system popen gmtime localtime ctime asctime
+#pragma GCC poison rand srand random alloca
+
+#endif

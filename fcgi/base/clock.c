@@ -1,0 +1,126 @@
+/* Clocks, and the two date formats of the wire. */
+#include "base/clock.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/check.h"
+
+#define MS_PER_S 1000
+#define US_PER_S 1000000
+#define NS_PER_US 1000
+#define NS_PER_MS 1000000
+
+/* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z: both formats have four digits for the year. */
+#define FIRST_S (-62167219200)
+#define LAST_S 253402300799
+
+static struct timespec
+now(clockid_t id)
+{
+	struct timespec ts;
+
+	CHECK(clock_gettime(id, &ts) == 0);
+	return ts;
+}
+
+int64_t
+clock_mono_us(void)
+{
+	struct timespec ts = now(CLOCK_MONOTONIC);
+
+	return (int64_t)ts.tv_sec * US_PER_S + ts.tv_nsec / NS_PER_US;
+}
+
+int64_t
+clock_unix_s(void)
+{
+	return now(CLOCK_REALTIME).tv_sec;
+}
+
+int64_t
+clock_unix_ms(void)
+{
+	struct timespec ts = now(CLOCK_REALTIME);
+
+	return (int64_t)ts.tv_sec * MS_PER_S + ts.tv_nsec / NS_PER_MS;
+}
+
+/* Times out of range become the first or the last second that can be written. */
+static struct tm
+civil(int64_t unix_s)
+{
+	time_t t = unix_s < FIRST_S ? FIRST_S : unix_s > LAST_S ? LAST_S : unix_s;
+	struct tm tm;
+
+	CHECK(gmtime_r(&t, &tm) != NULL);
+	return tm;
+}
+
+/* Writes `v` with leading zeros and returns the place after it. */
+static char *
+digits(char *to, int v, int width)
+{
+	for (int i = width - 1; i >= 0; i--) {
+		to[i] = (char)('0' + v % 10);
+		v /= 10;
+	}
+	return to + width;
+}
+
+static char *
+time_of_day(char *to, const struct tm *tm)
+{
+	to = digits(to, tm->tm_hour, 2);
+	*to++ = ':';
+	to = digits(to, tm->tm_min, 2);
+	*to++ = ':';
+	return digits(to, tm->tm_sec, 2);
+}
+
+void
+clock_rfc3339(int64_t unix_ms, char out[RFC3339_TEXT + 1])
+{
+	/* Division rounds towards zero, but before 1970 the second begins earlier. */
+	int ms = (int)(unix_ms % MS_PER_S);
+	int64_t s = unix_ms / MS_PER_S;
+
+	if (ms < 0) {
+		ms += MS_PER_S;
+		s--;
+	}
+
+	struct tm tm = civil(s);
+	char *to = digits(out, tm.tm_year + 1900, 4);
+
+	*to++ = '-';
+	to = digits(to, tm.tm_mon + 1, 2);
+	*to++ = '-';
+	to = digits(to, tm.tm_mday, 2);
+	*to++ = 'T';
+	to = time_of_day(to, &tm);
+	*to++ = '.';
+	to = digits(to, ms, 3);
+	*to++ = 'Z';
+	*to = '\0';
+}
+
+void
+clock_http_date(int64_t unix_s, char out[HTTP_DATE_TEXT + 1])
+{
+	/* Not strftime(): the names must not follow the locale. */
+	static const char days[][6] = { "Sun, ", "Mon, ", "Tue, ", "Wed, ", "Thu, ", "Fri, ",
+		"Sat, " };
+	static const char months[][6] = { " Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ",
+		" Jul ", " Aug ", " Sep ", " Oct ", " Nov ", " Dec " };
+	struct tm tm = civil(unix_s);
+	char *to = out;
+
+	memcpy(to, days[tm.tm_wday], 5);
+	to = digits(to + 5, tm.tm_mday, 2);
+	memcpy(to, months[tm.tm_mon], 5);
+	to = digits(to + 5, tm.tm_year + 1900, 4);
+	*to++ = ' ';
+	to = time_of_day(to, &tm);
+	memcpy(to, " GMT", 5);
+}
