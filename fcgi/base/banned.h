@@ -12,6 +12,10 @@
 /* glibc makes it a macro. */
 #undef alloca
 
+/* glibc makes these macros when clang builds with _FORTIFY_SOURCE. */
+#undef sprintf
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets
 #pragma GCC poison atoi atol atoll system popen gmtime localtime ctime asctime
 #pragma GCC poison rand srand random alloca

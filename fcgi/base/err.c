@@ -31,7 +31,7 @@ problem_by_slug(const char *slug)
 }
 
 /* Cuts at `size`, but never inside a UTF-8 sequence: the text may become JSON. */
-static void
+__attribute__((format(printf, 3, 0))) static void
 format(char *out, size_t size, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(out, size, fmt, ap);

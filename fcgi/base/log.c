@@ -95,9 +95,7 @@ log_write(enum log_level level, const char *event, const struct log_kv *kv, size
 {
 	char record[RECORD_MAX];
 	/* Never grows, because its memory already reaches the limit; so it needs no arena. */
-	struct buf b = {
-		.p = record, .cap = sizeof(record), .limit = sizeof(record) - sizeof(ENDING)
-	};
+	struct buf b = { .p = record, .cap = sizeof(record) };
 	char now[RFC3339_TEXT + 1];
 
 	if (!log_enabled(level))
@@ -106,10 +104,13 @@ log_write(enum log_level level, const char *event, const struct log_kv *kv, size
 
 	struct log_kv head[] = { LZ("time", now), LZ("level", level_name(level)),
 		LZ("component", component), LZ("event", event) };
-	buf_putc(&b, '{');
-	bool whole =
-		put_members(&b, head, sizeof(head) / sizeof(head[0])) && put_members(&b, kv, n);
+	size_t head_n = sizeof(head) / sizeof(head[0]);
 
+	b.limit = sizeof(record) - sizeof(ENDING);
+	buf_putc(&b, '{');
+	bool whole = put_members(&b, head, head_n) && put_members(&b, kv, n);
+
+	/* What was kept free takes the end. */
 	b.limit = sizeof(record) - 1;
 	buf_puts(&b, whole ? "}\n" : ENDING);
 	/* Nothing is left to tell that the log cannot be written. */
