@@ -1,0 +1,45 @@
+/*
+ * The publishing side of MQTT (libmosquitto) with its own network thread.
+ * Publishing never blocks and never fails the caller: while the broker is away
+ * messages are queued up to a bound, then dropped; the outbox holds the truth.
+ */
+#ifndef PLAZA_IO_MQTT_H
+#define PLAZA_IO_MQTT_H
+
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mqtt;
+
+struct mqtt_options {
+	const char *host;      /* address, or path of a Unix socket when port is 0 */
+	int port;
+	const char *client_id; /* unique per process */
+	const char *username;  /* "plaza-backend" */
+	const char *password;
+	/* Called on the network thread for each message of a subscription; may be NULL. */
+	void (*on_message)(void *arg, struct str topic, struct str payload);
+	void *arg;
+	const char *const *subscribe; /* filters, NULL-terminated; subscribed after each connect */
+};
+
+/* Starts the thread; connects and reconnects by itself. NULL when the library fails. */
+struct mqtt *mqtt_new(const struct mqtt_options *o);
+/* Disconnects, waits for the thread. */
+void mqtt_free(struct mqtt *m);
+bool mqtt_connected(const struct mqtt *m);
+
+/* Queues a message. With QoS 1 `tag` (an outbox id, 0 = none) is reported by mqtt_confirmed(). */
+bool mqtt_publish(struct mqtt *m, struct str topic, struct str payload, int qos, int64_t tag);
+
+/* Moves up to `max` confirmed tags to out[]; returns how many. Any thread. */
+size_t mqtt_confirmed(struct mqtt *m, int64_t *out, size_t max);
+/* Confirmed tags that wait. */
+size_t mqtt_confirmed_count(struct mqtt *m);
+/* Messages handed in and not yet confirmed. */
+size_t mqtt_pending(struct mqtt *m);
+
+#endif
