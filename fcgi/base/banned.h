@@ -18,6 +18,9 @@
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok gets
 #pragma GCC poison atoi atol atoll system popen gmtime localtime ctime asctime
-#pragma GCC poison rand srand random alloca
+#pragma GCC poison srand random alloca
+
+/* OpenSSL has parameters of this name, so only a use of the function is an error. */
+int rand(void) __attribute__((unavailable("use rand_bytes()")));
 
 #endif
