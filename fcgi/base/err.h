@@ -18,7 +18,9 @@ enum problem {
 #define PROBLEM(id, status, slug, title_en, title_es, meaning) P_##id,
 #include "base/problems.def"
 #undef PROBLEM
-	P_COUNT
+	P_COUNT,
+	/* Not a problem: a stored answer takes the handler's place (io/db.h, db_claim). Never rendered. */
+	P_REPLAYED
 };
 
 struct problem_info {
@@ -26,7 +28,7 @@ struct problem_info {
 	int status;           /* HTTP status */
 	const char *title_en; /* RFC 9457 section 3.1.4 title */
 	const char *title_es;
-	const char *meaning;  /* one line for the manual and OpenAPI */
+	const char *meaning; /* one line for the manual and OpenAPI */
 };
 
 /* The row of a problem; P_OK has an empty slug and status 200. Never NULL. */
@@ -59,14 +61,17 @@ struct err {
 	struct err_field fields[ERR_FIELDS_MAX];
 };
 
-/* Records and returns the problem: return ERR(err, P_NOT_FOUND, "no chat %s", id); text goes to `log`. */
+/*
+ * Records and returns the problem: return ERR(err, P_NOT_FOUND, "no chat %s", id);
+ * the text goes to `log`. A NULL err only returns the problem.
+ */
 #define ERR(e, p, ...) err_set((e), (p), __FILE__, __LINE__, __VA_ARGS__)
-enum problem err_set(struct err *e, enum problem p, const char *file, int line, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+enum problem err_set(struct err *e, enum problem p, const char *file, int line, const char *fmt,
+	...) __attribute__((format(printf, 5, 6)));
 /* As ERR, but the text is meant for the client and goes to `detail`. */
 #define ERR_SAY(e, p, ...) err_say((e), (p), __FILE__, __LINE__, __VA_ARGS__)
-enum problem err_say(struct err *e, enum problem p, const char *file, int line, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+enum problem err_say(struct err *e, enum problem p, const char *file, int line, const char *fmt,
+	...) __attribute__((format(printf, 5, 6)));
 /* Adds a faulty field; beyond ERR_FIELDS_MAX they are dropped. */
 void err_field(struct err *e, const char *pointer, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -24,17 +24,17 @@ struct log_kv {
 	int64_t i;
 };
 #define LSTR(k, v) ((struct log_kv){ .key = (k), .type = LOG_STR, .s = (v) })
-#define LZ(k, v)   ((struct log_kv){ .key = (k), .type = LOG_STR, .s = str_of(v) })
-#define LI(k, v)   ((struct log_kv){ .key = (k), .type = LOG_I64, .i = (int64_t)(v) })
-#define LB(k, v)   ((struct log_kv){ .key = (k), .type = LOG_BOOL, .i = (v) })
+#define LZ(k, v) ((struct log_kv){ .key = (k), .type = LOG_STR, .s = str_of(v) })
+#define LI(k, v) ((struct log_kv){ .key = (k), .type = LOG_I64, .i = (int64_t)(v) })
+#define LB(k, v) ((struct log_kv){ .key = (k), .type = LOG_BOOL, .i = (v) })
 
 /*
  * log_event(LOG_INFO, "request", LSTR("path", path), LI("status", 200));
  * Written with one write(2) of at most 8 KiB; longer records lose their last members.
  */
-#define log_event(level, event, ...)                                                             \
-	log_write((level), (event), (struct log_kv[]){ __VA_ARGS__ },                             \
-		  sizeof((struct log_kv[]){ __VA_ARGS__ }) / sizeof(struct log_kv))
+#define log_event(level, event, ...)                                  \
+	log_write((level), (event), (struct log_kv[]){ __VA_ARGS__ }, \
+		sizeof((struct log_kv[]){ __VA_ARGS__ }) / sizeof(struct log_kv))
 void log_write(enum log_level level, const char *event, const struct log_kv *kv, size_t n);
 
 #endif

@@ -1,0 +1,92 @@
+# Checks. Included by the Makefile; every output lies below $(B) or next to it.
+
+# --- unit tests -------------------------------------------------------------
+# Each tests/unit/test_*.c is a program. Its prefix says what it is linked with
+# besides the library; a main() is never among it.
+UNIT       := $(patsubst %.c,%,$(notdir $(call src,tests/unit/test_*.c)))
+UNIT_BIN   := $(addprefix $(B)/tests/unit/,$(UNIT))
+no_main     = $(filter-out %/main.o,$(call obj,$(1)))
+unit_app    = $(if $(filter test_http_% test_api_% test_ingest_% test_door_%,$(1)),$(call obj,$(APP_SRC)))
+unit_door   = $(if $(filter test_door_%,$(1)),$(call no_main,$(FCGI_SRC)))
+unit_ingest = $(if $(filter test_ingest_%,$(1)),$(call no_main,$(INGEST_SRC)))
+unit_relay  = $(if $(filter test_relay_%,$(1)),$(call no_main,$(RELAY_SRC)))
+unit_plugin = $(if $(filter test_plugin_%,$(1)),$(call no_main,$(PLUGIN_SRC)))
+unit_objs   = $(foreach part,app door ingest relay plugin,$(call unit_$(part),$(1)))
+
+define unit_rule
+$(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $(call unit_objs,$(1)) $$(LIB)
+	$$(call link,-lcmocka $(if $(filter test_door_%,$(1)),-lfcgi) $$(LIBS_APP))
+endef
+$(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
+
+.PHONY: check-unit
+check-unit: $(UNIT_BIN)
+	$(Q)tests/lib/run-unit.sh $(B)/tests/unit $(UNIT)
+
+# --- fuzzing ----------------------------------------------------------------
+# The library is built once more with clang and its sanitizers, in a profile of
+# its own; each tests/fuzz/fuzz_*.c is linked with it.
+OPT_fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+FUZZ         := $(patsubst %.c,%,$(notdir $(call src,tests/fuzz/fuzz_*.c)))
+FUZZ_BIN     := $(addprefix $(B)/tests/fuzz/,$(FUZZ))
+FUZZ_SECONDS ?= 60
+FUZZ_JOBS    ?= 2
+
+$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call obj,$(APP_SRC)) $(LIB)
+	$(call link,-fsanitize=fuzzer $(LIBS_APP))
+
+.PHONY: fuzz fuzz-build fuzz-run
+fuzz fuzz-build:
+	$(Q)$(MAKE) --no-print-directory PROFILE=fuzz CC=clang B=$(dir $(B))fuzz \
+		$(if $(filter fuzz,$@),fuzz-run,fuzz-programs)
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_BIN)
+fuzz-run: $(FUZZ_BIN)
+	$(Q)tests/lib/run-fuzz.sh $(B)/tests/fuzz $(FUZZ_SECONDS) $(FUZZ_JOBS) $(FUZZ)
+
+# --- rules of the source ----------------------------------------------------
+ALL_C := $(call src,fcgi/*.c fcgi/*/*.c realtime/*/*.c tests/unit/*.c tests/fuzz/*.c tests/torture/*.c)
+ALL_H := $(call src,fcgi/*/*.h realtime/*/*.h tests/unit/*.h tests/torture/*.h)
+SRC_C := $(filter-out tests/%,$(ALL_C))
+SRC_H := $(filter-out tests/%,$(ALL_H))
+LINT_FLAGS = $(CPPFLAGS) $(PKG_FLAGS) $(VIPS_FLAGS) -std=c11
+JOBS  ?= 2
+
+.PHONY: check-layers check-headers check-style
+.PHONY: check-format check-tidy check-cppcheck check-analyzer check-length
+check-layers:
+	$(Q)tests/lib/check-layers.sh
+
+check-headers: $(B)/gen/queries.h
+	$(Q)for h in $(patsubst fcgi/%,%,$(patsubst realtime/%,%,$(SRC_H))); do \
+		printf '#include "%s"\n#include "%s"\nextern int alone;\n' "$$h" "$$h" | \
+		$(CC) $(LINT_FLAGS) $(WARN) -Werror -fsyntax-only -x c - || \
+		{ echo "$$h does not compile alone"; exit 1; }; done
+	@echo "check-headers: $(words $(SRC_H)) headers compile alone"
+
+check-style: check-format check-length check-cppcheck check-tidy check-analyzer
+
+check-format:
+	$(Q)clang-format --dry-run -Werror $(ALL_C) $(ALL_H)
+	@echo "check-format: $(words $(ALL_C) $(ALL_H)) files"
+
+check-length:
+	$(Q)tests/lib/check-length.sh $(SRC_C) $(SRC_H)
+
+# The gate is about bugs; what clang-format and the compilers already say is left out.
+check-cppcheck: $(B)/gen/queries.h
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--error-exitcode=1 -j $(JOBS) --suppress=missingIncludeSystem \
+		-D_GNU_SOURCE -DPLAZA_VERSION='""' -DPLAZA_PREFIX='""' \
+		-Ifcgi -Irealtime -I$(B)/gen $(SRC_C)
+	@echo "check-cppcheck: $(words $(SRC_C)) files"
+
+check-tidy: $(B)/gen/queries.h
+	$(Q)printf '%s\n' $(SRC_C) | xargs -P $(JOBS) -n 1 tests/lib/tidy.sh $(LINT_FLAGS)
+	@echo "check-tidy: $(words $(SRC_C)) files"
+
+check-analyzer: $(B)/gen/queries.h
+	$(Q)printf '%s\n' $(SRC_C) | xargs -P $(JOBS) -I@ gcc $(LINT_FLAGS) -O2 -fanalyzer -Werror \
+		-c -o /dev/null @
+	@echo "check-analyzer: $(words $(SRC_C)) files"

@@ -1,0 +1,141 @@
+/* fcgi/base/clock */
+#include "base/clock.h"
+
+#include "unit.h"
+
+static void
+rfc3339_has_milliseconds_and_z(void **state)
+{
+	static const struct {
+		int64_t ms;
+		const char *text;
+	} rows[] = {
+		{ 0, "1970-01-01T00:00:00.000Z" },
+		{ 1, "1970-01-01T00:00:00.001Z" },
+		{ -1, "1969-12-31T23:59:59.999Z" },
+		{ -1000, "1969-12-31T23:59:59.000Z" },
+		{ 951782400000, "2000-02-29T00:00:00.000Z" },
+		{ 1769851800123, "2026-01-31T09:30:00.123Z" },
+		{ 253402300799999, "9999-12-31T23:59:59.999Z" },
+		{ -62167219200000, "0000-01-01T00:00:00.000Z" },
+	};
+	char text[RFC3339_TEXT + 1];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		clock_rfc3339(rows[i].ms, text);
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
+static void
+http_date_is_an_imf_fixdate(void **state)
+{
+	static const struct {
+		int64_t s;
+		const char *text;
+	} rows[] = {
+		{ 0, "Thu, 01 Jan 1970 00:00:00 GMT" },
+		{ -1, "Wed, 31 Dec 1969 23:59:59 GMT" },
+		{ 784111777, "Sun, 06 Nov 1994 08:49:37 GMT" },
+		{ 951782400, "Tue, 29 Feb 2000 00:00:00 GMT" },
+	};
+	char text[HTTP_DATE_TEXT + 1];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		clock_http_date(rows[i].s, text);
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
+static void
+every_month_and_weekday_has_its_name(void **state)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	static const char days[] = "ThuFriSatSunMonTueWed";
+	char text[HTTP_DATE_TEXT + 1];
+
+	(void)state;
+	for (int64_t month = 0; month < 12; month++) {
+		/* The fifteenth of a month lies less than half a month off an even twelfth. */
+		clock_http_date((month * 365 / 12 + 14) * 86400, text);
+		assert_memory_equal(text + 8, months + 3 * month, 3);
+	}
+	for (int64_t day = 0; day < 7; day++) {
+		clock_http_date(day * 86400, text);
+		assert_memory_equal(text, days + 3 * day, 3);
+	}
+}
+
+static void
+times_out_of_range_are_clamped_to_four_digit_years(void **state)
+{
+	char stamp[RFC3339_TEXT + 1];
+	char date[HTTP_DATE_TEXT + 1];
+
+	(void)state;
+	clock_rfc3339(INT64_MAX, stamp);
+	assert_memory_equal(stamp, "9999-12-31T23:59:59.", 20);
+	assert_int_equal(strlen(stamp), RFC3339_TEXT);
+	clock_rfc3339(INT64_MIN, stamp);
+	assert_memory_equal(stamp, "0000-01-01T00:00:00.", 20);
+	assert_int_equal(strlen(stamp), RFC3339_TEXT);
+	clock_http_date(INT64_MAX, date);
+	assert_string_equal(date, "Fri, 31 Dec 9999 23:59:59 GMT");
+	clock_http_date(INT64_MIN, date);
+	assert_string_equal(date, "Sat, 01 Jan 0000 00:00:00 GMT");
+}
+
+static void
+the_monotonic_clock_never_goes_back(void **state)
+{
+	int64_t before = clock_mono_us();
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		int64_t now = clock_mono_us();
+
+		assert_true(now >= before);
+		before = now;
+	}
+}
+
+static void
+a_pause_is_measured_in_microseconds(void **state)
+{
+	int64_t before = clock_mono_us();
+
+	(void)state;
+	assert_int_equal(usleep(20000), 0);
+	assert_in_range(clock_mono_us() - before, 20000, 10000000);
+}
+
+static void
+wall_clock_agrees_with_the_system(void **state)
+{
+	int64_t before = time(NULL);
+	int64_t s = clock_unix_s();
+	int64_t ms = clock_unix_ms();
+
+	(void)state;
+	/* time() reads a coarser clock, which may still show the second before. */
+	assert_in_range(s, before, time(NULL) + 1);
+	assert_in_range(ms / 1000, s, s + 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rfc3339_has_milliseconds_and_z),
+		cmocka_unit_test(http_date_is_an_imf_fixdate),
+		cmocka_unit_test(every_month_and_weekday_has_its_name),
+		cmocka_unit_test(times_out_of_range_are_clamped_to_four_digit_years),
+		cmocka_unit_test(the_monotonic_clock_never_goes_back),
+		cmocka_unit_test(a_pause_is_measured_in_microseconds),
+		cmocka_unit_test(wall_clock_agrees_with_the_system),
+	};
+
+	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
+}
