@@ -22,6 +22,8 @@
 #define JSON_DEPTH_MAX 32
 #define JSON_ITEMS_MAX 1000
 #define JSON_TOKENS_MAX 10000
+/* RFC 7493 section 2.2: whole numbers up to here are exact for every reader. */
+#define JSON_INT_MAX ((int64_t)9007199254740991)
 
 struct json; /* a value inside a parsed document; lives as long as the arena */
 
