@@ -57,13 +57,14 @@ RELAY_SRC  := $(call src,realtime/relay/*.c)
 CTL_SRC    := $(call src,fcgi/ctl/*.c)
 IMAGE_SRC  := fcgi/tools/plaza-image.c
 PLUGIN_SRC := $(call src,realtime/plugin/*.c)
+TOPICS_SRC := $(call src,realtime/*.c)
 QUERIES    := $(call src,sql/queries/*.sql)
 GEN_O      := $(B)/gen/queries.o
 
 LIB := $(B)/libplaza.a
-BIN := $(foreach p,$(PROGRAMS),$(B)/$(p))
 PROGRAMS := $(if $(wildcard fcgi/main.c),plaza-fcgi) $(if $(INGEST_SRC),plaza-ingest) \
 	$(if $(RELAY_SRC),plaza-relay) $(if $(CTL_SRC),plazactl) $(if $(wildcard $(IMAGE_SRC)),plaza-image)
+BIN := $(foreach p,$(PROGRAMS),$(B)/$(p))
 
 .PHONY: all
 all: $(BIN) $(if $(PLUGIN_SRC),$(B)/plaza.so)
@@ -102,7 +103,7 @@ $(B)/gen:
 	@mkdir -p $@
 
 # --- programs ---------------------------------------------------------------
-$(LIB): $(call obj,$(BASE_SRC) $(IO_SRC)) $(GEN_O)
+$(LIB): $(call obj,$(BASE_SRC) $(IO_SRC) $(TOPICS_SRC)) $(GEN_O)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar crs $@ $^
 
