@@ -19,7 +19,7 @@ enum problem {
 #include "base/problems.def"
 #undef PROBLEM
 	P_COUNT,
-	/* Not a problem: a stored answer takes the handler's place (io/db.h, db_claim). Never rendered. */
+	/* Not a problem, never rendered: a stored answer replaces the handler's (db_claim). */
 	P_REPLAYED
 };
 

@@ -20,21 +20,22 @@ struct token_keys;
 struct metrics;
 
 struct app {
-	const char *program;        /* "plaza-fcgi" */
-	const char *pool;           /* "web", "auth", "egress", "ingest" */
+	const char *program; /* "plaza-fcgi" */
+	const char *pool;    /* "web", "auth", "egress", "ingest" */
 	struct conf *conf;
 	struct db *db;
 	struct cache *cache;
-	struct mqtt *mqtt;          /* publisher; NULL when there is none */
+	struct mqtt *mqtt; /* publisher; NULL when there is none */
 	struct token_keys *keys;
 	struct router *router;
 	struct metrics *metrics;
 	const char *blob_secret;
-	struct arena *arena;        /* of the current request */
-	int64_t confirmed_at_us;    /* last time confirmed outbox rows were removed */
+	struct arena *arena;     /* of the current request */
+	int64_t confirmed_at_us; /* last time confirmed outbox rows were removed */
 };
 
-/* Opens everything; NULL with err->detail when the configuration does not allow it. The database may be away. */
+/* Opens everything; NULL with err->detail when the configuration does not allow it. The database
+ * may be away. */
 struct app *app_new(const char *program, const char *pool, const char *conf_path, struct err *err);
 void app_free(struct app *app);
 
@@ -45,7 +46,8 @@ void app_handle(struct request *req);
 /* After the answer has been written: metrics, access log, published events. */
 void app_finish(struct request *req);
 
-/* Housekeeping between requests (confirmed outbox rows). Returns the longest wait until it wants to run again, ms; -1 = none. */
+/* Housekeeping between requests (confirmed outbox rows). Returns the longest wait until it wants to
+ * run again, ms; -1 = none. */
 int app_idle(struct app *app);
 
 /* Publishes event lines (see sql/README.md) without waiting. */

@@ -21,7 +21,16 @@
 struct app;
 struct route;
 
-enum http_method { HTTP_NONE, HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS };
+enum http_method {
+	HTTP_NONE,
+	HTTP_GET,
+	HTTP_HEAD,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_PATCH,
+	HTTP_DELETE,
+	HTTP_OPTIONS
+};
 const char *http_method_name(enum http_method m);
 
 /* Who asks. All-zero = nobody. */
@@ -37,7 +46,8 @@ enum locale { LOCALE_EN, LOCALE_ES };
 /* What a door provides. */
 struct door {
 	const char *name; /* "http", "mqtt" */
-	/* Value of a header field by its name in upper case with underscores ("IF_MATCH"); absent if not sent. */
+	/* Value of a header field by its name in upper case with underscores ("IF_MATCH"); absent
+	 * if not sent. */
 	struct str (*header)(struct request *req, const char *name);
 	/* Reads up to n body bytes; 0 at the end, -1 on a broken stream. */
 	long (*read)(struct request *req, char *p, size_t n);
@@ -56,34 +66,37 @@ struct request {
 	void *door_data;
 	enum http_method method;
 	struct str method_text;
-	struct str uri_path;      /* raw, still percent-encoded */
-	struct str query_text;    /* raw, without '?' */
+	struct str uri_path;   /* raw, still percent-encoded */
+	struct str query_text; /* raw, without '?' */
 	struct str remote_addr;
-	int64_t content_length;   /* -1 = not given */
+	int64_t content_length; /* -1 = not given */
 	bool https;
 
 	/* filled by the stages */
-	struct str id;            /* request id, [A-Za-z0-9._-]{1,64} */
+	struct str id; /* request id, [A-Za-z0-9._-]{1,64} */
 	int64_t start_us;
 	enum locale locale;
 	const struct route *route;
 	struct str params[LIMIT_PATH_PARAMS]; /* values of :name segments, decoded */
-	bool legacy;              /* came by an alias path, not /api/v1 */
+	bool legacy;                          /* came by an alias path, not /api/v1 */
 	struct principal who;
-	void *query;              /* bound by route->query */
-	void *body;               /* bound by route->body; else NULL */
-	struct str body_text;     /* JSON body as sent */
+	void *query;          /* bound by route->query */
+	void *body;           /* bound by route->body; else NULL */
+	struct str body_text; /* JSON body as sent */
 
 	struct response resp;
 	struct err err;
 };
 
 /* Path parameter i as a UUID; anything else is P_NOT_FOUND, as a missing resource is. */
-enum problem req_uuid(struct request *req, size_t i, struct uuid *out) __attribute__((warn_unused_result));
+enum problem req_uuid(struct request *req, size_t i, struct uuid *out)
+	__attribute__((warn_unused_result));
 struct str req_param(const struct request *req, size_t i);
 struct str req_header(struct request *req, const char *name);
-/* Number before the first '.' in If-Match; P_PRECONDITION_REQUIRED without, P_PRECONDITION if not ours. "*" gives 0. */
-enum problem req_if_match(struct request *req, int64_t *version) __attribute__((warn_unused_result));
+/* Number before the first '.' in If-Match; P_PRECONDITION_REQUIRED without, P_PRECONDITION if not
+ * ours. "*" gives 0. */
+enum problem req_if_match(struct request *req, int64_t *version)
+	__attribute__((warn_unused_result));
 /* True when somebody is signed in with one of these roles. */
 bool req_has_role(const struct request *req, unsigned roles);
 
@@ -92,8 +105,8 @@ bool req_has_role(const struct request *req, unsigned roles);
  * filters by a hash, so that a cursor of another list is P_BAD_CURSOR.
  */
 #define CURSOR_PARTS 3
-enum problem cursor_get(struct request *req, struct str cursor, struct str parts[CURSOR_PARTS], size_t n)
-	__attribute__((warn_unused_result));
+enum problem cursor_get(struct request *req, struct str cursor, struct str parts[CURSOR_PARTS],
+	size_t n) __attribute__((warn_unused_result));
 struct str cursor_make(struct request *req, const struct str *parts, size_t n);
 
 #endif

@@ -19,11 +19,11 @@ struct rows;
 
 struct response {
 	int status;
-	struct buf headers;        /* complete lines, CRLF */
-	struct str body;           /* points into the arena */
+	struct buf headers; /* complete lines, CRLF */
+	struct str body;    /* points into the arena */
 	const char *content_type;
-	struct str etag;           /* without quotes; absent = none */
-	bool done;                 /* a body verb was called */
+	struct str etag; /* without quotes; absent = none */
+	bool done;       /* a body verb was called */
 	bool replayed;
 };
 
@@ -42,7 +42,8 @@ enum problem resp_empty(struct request *req);
 /* Any other text. `type` is kept, not copied. */
 enum problem resp_text(struct request *req, const char *type, struct str body);
 /* The web server sends this file of the blob folder; `download` absent = inline. */
-enum problem resp_file(struct request *req, struct str blob_path, const char *type, struct str download);
+enum problem resp_file(
+	struct request *req, struct str blob_path, const char *type, struct str download);
 
 void resp_status(struct request *req, int status);
 /* Value is checked: CR, LF and NUL end the worker, they can only come from our own code. */

@@ -18,7 +18,18 @@
 #define ROLE_ANY (ROLE_CLIENT | ROLE_SELLER | ROLE_ADMIN | ROLE_MODERATOR)
 
 /* Rate classes, rows in http/limit.c. */
-enum limit_class { LIMIT_NONE, LIMIT_LOGIN, LIMIT_REGISTER, LIMIT_REFRESH, LIMIT_WRITE, LIMIT_MESSAGE, LIMIT_UPLOAD, LIMIT_SEARCH, LIMIT_CHECKOUT, LIMIT_CLASSES };
+enum limit_class {
+	LIMIT_NONE,
+	LIMIT_LOGIN,
+	LIMIT_REGISTER,
+	LIMIT_REFRESH,
+	LIMIT_WRITE,
+	LIMIT_MESSAGE,
+	LIMIT_UPLOAD,
+	LIMIT_SEARCH,
+	LIMIT_CHECKOUT,
+	LIMIT_CLASSES
+};
 
 enum body_kind { BODY_NONE, BODY_JSON, BODY_MULTIPART };
 
@@ -28,26 +39,26 @@ struct route {
 	enum http_method method;
 	const char *path;
 	enum problem (*handler)(struct request *req);
-	unsigned roles;                 /* ROLE_… bits */
-	const struct schema *query;     /* NULL = no query parameters */
-	const struct schema *body;      /* JSON body; NULL = none */
-	enum body_kind body_kind;       /* BODY_JSON is implied by .body */
-	size_t body_max;                /* 0 = LIMIT_BODY_JSON */
-	int status;                     /* of success; 0 = 200 */
-	const struct schema *returns;   /* NULL = no body, or .media */
-	bool page;                      /* a list of `returns` with nextCursor */
-	const char *media;              /* other media type than JSON */
+	unsigned roles;               /* ROLE_… bits */
+	const struct schema *query;   /* NULL = no query parameters */
+	const struct schema *body;    /* JSON body; NULL = none */
+	enum body_kind body_kind;     /* BODY_JSON is implied by .body */
+	size_t body_max;              /* 0 = LIMIT_BODY_JSON */
+	int status;                   /* of success; 0 = 200 */
+	const struct schema *returns; /* NULL = no body, or .media */
+	bool page;                    /* a list of `returns` with nextCursor */
+	const char *media;            /* other media type than JSON */
 	enum limit_class limit;
-	bool idem;                      /* Idempotency-Key required, answer stored */
-	bool if_match;                  /* reads If-Match (documented) */
-	int cache_s;                    /* public caching, with ETag */
-	bool bare;                      /* reachable without prefix */
-	bool hidden;                    /* not in the OpenAPI document (aliases) */
-	const char *mqtt;               /* uplink verb that runs this row, see topics.def */
+	bool idem;                             /* Idempotency-Key required, answer stored */
+	bool if_match;                         /* reads If-Match (documented) */
+	int cache_s;                           /* public caching, with ETag */
+	bool bare;                             /* reachable without prefix */
+	bool hidden;                           /* not in the OpenAPI document (aliases) */
+	const char *mqtt;                      /* uplink verb that runs this row, see topics.def */
 	enum problem problems[ROUTE_PROBLEMS]; /* beyond the ones that derive from the row */
-	const char *tag;                /* OpenAPI group */
-	const char *name;               /* operation id, unique: "productGet" */
-	const char *doc;                /* one sentence */
+	const char *tag;                       /* OpenAPI group */
+	const char *name;                      /* operation id, unique: "productGet" */
+	const char *doc;                       /* one sentence */
 };
 
 /* A domain's rows. */
@@ -55,10 +66,13 @@ struct route_table {
 	const struct route *rows;
 	size_t count;
 };
-#define ROUTES(r) { (r), sizeof(r) / sizeof((r)[0]) }
+#define ROUTES(r)                               \
+	{                                       \
+		(r), sizeof(r) / sizeof((r)[0]) \
+	}
 
 /* All domains; api/routes.c. */
-extern const struct route_table route_tables[];
+extern const struct route_table *const route_tables[];
 extern const size_t route_table_count;
 
 struct router;
@@ -68,7 +82,8 @@ struct router *router_new(void);
 void router_free(struct router *r);
 
 /*
- * Finds the row and fills params. P_NOT_FOUND, or P_METHOD with *allow set to the methods of the path
+ * Finds the row and fills params. P_NOT_FOUND, or P_METHOD with *allow set to the methods of the
+ * path
  * ("GET, POST"). HEAD finds GET. The view `path` is decoded segment by segment.
  */
 enum problem router_find(const struct router *r, struct request *req, struct str *allow)

@@ -1,0 +1,10 @@
+/* The domains of the API. A domain is one file with its handlers and, at the end, its table. */
+#ifndef PLAZA_API_API_H
+#define PLAZA_API_API_H
+
+#include "http/app.h"
+#include "http/route.h"
+
+extern const struct route_table system_routes;
+
+#endif

@@ -1,0 +1,7 @@
+/* The list of all domains' route tables. */
+#include "api/api.h"
+
+const struct route_table *const route_tables[] = {
+	&system_routes,
+};
+const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);

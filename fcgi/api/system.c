@@ -1,0 +1,158 @@
+/* What the system says of itself: health, version, documents, metrics, keys. */
+#include "api/api.h"
+
+#include "base/clock.h"
+#include "http/describe.h"
+#include "http/metrics.h"
+#include "io/cache.h"
+#include "io/json.h"
+#include "io/mqtt.h"
+
+#define OPENAPI_MAX (4 * 1024 * 1024)
+#define METRICS_MAX (2 * 1024 * 1024)
+#define DOCUMENT_CACHE_S 60
+
+static const char *const health_values[] = { "ok", "degraded", "down", NULL };
+
+static const struct field live_out_fields[] = {
+	OUT("status", T_ENUM, .values = health_values),
+};
+static const struct schema live_out = SCHEMA_OUT("Live", live_out_fields);
+
+static const struct field health_out_fields[] = {
+	OUT("status", T_ENUM, .values = health_values,
+		.doc = "down without PostgreSQL, degraded without Redis or the broker"),
+	OUT("postgresql", T_ENUM, .values = health_values),
+	OUT("redis", T_ENUM, .values = health_values),
+	OUT("broker", T_ENUM, .values = health_values),
+	OUT("time", T_TIME),
+};
+static const struct schema health_out = SCHEMA_OUT("Health", health_out_fields);
+
+static const struct field info_out_fields[] = {
+	OUT("name", T_TEXT),
+	OUT("version", T_TEXT),
+	OUT("api", T_TEXT, .doc = "canonical prefix"),
+	OUT("openapi", T_URL),
+	OUT("docs", T_URL),
+};
+static const struct schema info_out = SCHEMA_OUT("Info", info_out_fields);
+
+/* The process answers: nothing else is asked (a supervisor restarts what does not). */
+static enum problem
+health_live(struct request *req)
+{
+	return resp_json(req, STR("{\"status\":\"ok\"}"));
+}
+
+static const char *
+up(bool is_up)
+{
+	return is_up ? "ok" : "down";
+}
+
+static enum problem
+health(struct request *req)
+{
+	struct app *app = req->app;
+	struct err err = { 0 };
+	bool db = db_ping(req->db, &err) == P_OK;
+	bool cache = cache_up(app->cache), broker = mqtt_connected(app->mqtt);
+	char now[RFC3339_TEXT + 1];
+	struct jsonw w;
+	struct buf b;
+
+	clock_rfc3339(clock_unix_ms(), now);
+	buf_init(&b, req->arena, 1024);
+	jsonw_init(&w, &b);
+	jsonw_obj(&w);
+	jsonw_kz(&w, "status", !db ? "down" : cache && broker ? "ok" : "degraded");
+	jsonw_kz(&w, "postgresql", up(db));
+	jsonw_kz(&w, "redis", up(cache));
+	jsonw_kz(&w, "broker", up(broker));
+	jsonw_kz(&w, "time", now);
+	jsonw_obj_end(&w);
+	if (!db)
+		resp_status(req, 503);
+	return resp_json(req, buf_str(&b));
+}
+
+/* Ready to be sent requests: only PostgreSQL is needed, the rest may be lost. */
+static enum problem
+health_ready(struct request *req)
+{
+	enum problem p = db_ping(req->db, &req->err);
+
+	return p ? p : resp_json(req, STR("{\"status\":\"ok\"}"));
+}
+
+static enum problem
+info(struct request *req)
+{
+	struct jsonw w;
+	struct buf b;
+
+	buf_init(&b, req->arena, 1024);
+	jsonw_init(&w, &b);
+	jsonw_obj(&w);
+	jsonw_kz(&w, "name", "Plaza");
+	jsonw_kz(&w, "version", PLAZA_VERSION);
+	jsonw_kz(&w, "api", "/api/v1");
+	jsonw_kz(&w, "openapi", "/openapi.json");
+	jsonw_kz(&w, "docs", "/docs/");
+	jsonw_obj_end(&w);
+	return resp_json(req, buf_str(&b));
+}
+
+static enum problem
+openapi(struct request *req)
+{
+	struct buf b;
+
+	buf_init(&b, req->arena, OPENAPI_MAX);
+	describe_openapi("", &b);
+	return resp_json(req, buf_str(&b));
+}
+
+static enum problem
+metrics(struct request *req)
+{
+	struct buf b;
+
+	buf_init(&b, req->arena, METRICS_MAX);
+	metrics_print(req->app->metrics, &b);
+	return resp_text(req, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
+}
+
+static enum problem
+jwks(struct request *req)
+{
+	return resp_json(req, token_jwks(req->app->keys, req->arena));
+}
+
+static const struct route rows[] = {
+	{ HTTP_GET, "/health", health, .roles = ROLE_PUBLIC, .bare = true, .returns = &health_out,
+		.tag = "System", .name = "health",
+		.doc = "State of the application and what it stands on; 503 when PostgreSQL is "
+		       "away" },
+	{ HTTP_GET, "/health/live", health_live, .roles = ROLE_PUBLIC, .bare = true,
+		.returns = &live_out, .tag = "System", .name = "healthLive",
+		.doc = "The process answers" },
+	{ HTTP_GET, "/health/ready", health_ready, .roles = ROLE_PUBLIC, .bare = true,
+		.returns = &live_out, .problems = { P_UNAVAILABLE }, .tag = "System",
+		.name = "healthReady", .doc = "Requests can be served" },
+	{ HTTP_GET, "/", info, .roles = ROLE_PUBLIC, .bare = true, .returns = &info_out,
+		.tag = "System", .name = "root", .doc = "Name, version and documents" },
+	{ HTTP_GET, "/info", info, .roles = ROLE_PUBLIC, .bare = true, .returns = &info_out,
+		.tag = "System", .name = "info", .doc = "Name, version and documents" },
+	{ HTTP_GET, "/openapi.json", openapi, .roles = ROLE_PUBLIC, .bare = true,
+		.media = "application/json", .cache_s = DOCUMENT_CACHE_S, .tag = "System",
+		.name = "openapi", .doc = "This document" },
+	{ HTTP_GET, "/metrics", metrics, .roles = ROLE_PUBLIC, .bare = true, .media = "text/plain",
+		.tag = "System", .name = "metrics",
+		.doc = "Counters for Prometheus; the web server lets only local addresses in" },
+	{ HTTP_GET, "/.well-known/jwks.json", jwks, .roles = ROLE_PUBLIC, .bare = true,
+		.media = "application/json", .cache_s = DOCUMENT_CACHE_S, .tag = "System",
+		.name = "jwks", .doc = "Public keys of the access tokens (RFC 7517)" },
+};
+const struct route_table system_routes = ROUTES(rows);

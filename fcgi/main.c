@@ -1,0 +1,116 @@
+/* plaza-fcgi: one FastCGI worker process of the REST application. */
+#include "base/log.h"
+#include "door/fcgi.h"
+#include "http/app.h"
+#include "http/describe.h"
+#include "http/route.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <systemd/sd-daemon.h>
+
+#define DEFAULT_CONF "/etc/plaza/plaza.conf"
+#define DOCUMENT_MAX (4 * 1024 * 1024)
+
+struct options {
+	const char *conf;
+	const char *pool;
+	const char *socket;
+	const char *document;
+};
+
+static int
+usage(FILE *to)
+{
+	fputs("usage: plaza-fcgi [-c FILE] [-p web|auth|egress] [-s SOCKET]\n"
+	      "       plaza-fcgi -x routes|openapi|config|config-mdoc|problems|queries\n"
+	      "       plaza-fcgi -V\n",
+		to);
+	return to == stdout ? 0 : 2;
+}
+
+static int
+print_document(const char *name)
+{
+	struct arena *a = arena_new(2 * DOCUMENT_MAX);
+	struct buf b;
+
+	buf_init(&b, a, DOCUMENT_MAX);
+	if (strcmp(name, "routes") == 0)
+		describe_routes(&b);
+	else if (strcmp(name, "openapi") == 0)
+		describe_openapi("", &b);
+	else if (strcmp(name, "config") == 0)
+		conf_print_sample(&b);
+	else if (strcmp(name, "config-mdoc") == 0)
+		conf_print_mdoc(&b);
+	else if (strcmp(name, "problems") == 0)
+		describe_problems(&b);
+	else if (strcmp(name, "queries") == 0)
+		describe_queries(&b);
+	else
+		return usage(stderr);
+	bool good =
+		!b.failed && fwrite(b.p ? b.p : "", 1, b.n, stdout) == b.n && fflush(stdout) == 0;
+	arena_free(a);
+	return good ? 0 : 1;
+}
+
+static int
+serve(const struct options *o)
+{
+	struct err err = { 0 };
+	struct app *app = app_new("plaza-fcgi", o->pool, o->conf, &err);
+	int fd = app ? fcgi_listen(o->socket, &err) : -1;
+
+	if (!app || fd < 0) {
+		log_init("plaza-fcgi", LOG_INFO);
+		log_event(LOG_ERROR, "start", LZ("detail", err.detail), LZ("text", err.log));
+		app_free(app);
+		return 1;
+	}
+	/* A schema that does not fit ends the start; a server that is away does not. */
+	if (db_connect(app->db, &err) == P_INTERNAL) {
+		log_event(LOG_ERROR, "start", LZ("detail", "a statement does not fit the schema"),
+			LZ("text", err.log));
+		app_free(app);
+		return 1;
+	}
+	log_event(LOG_INFO, "start", LZ("pool", o->pool), LZ("version", PLAZA_VERSION));
+	(void)sd_notify(0, "READY=1");
+	bool good = fcgi_serve(app, fd, app->conf->stop_after_requests);
+	(void)sd_notify(0, "STOPPING=1");
+	log_event(LOG_INFO, "stop", LB("good", good));
+	app_free(app);
+	return good ? 0 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { .conf = DEFAULT_CONF, .pool = "web" };
+	int opt;
+
+	while ((opt = getopt(argc, argv, "c:p:s:x:Vh")) != -1) {
+		if (opt == 'c')
+			o.conf = optarg;
+		else if (opt == 'p')
+			o.pool = optarg;
+		else if (opt == 's')
+			o.socket = optarg;
+		else if (opt == 'x')
+			o.document = optarg;
+		else if (opt == 'V')
+			return puts("plaza-fcgi " PLAZA_VERSION) < 0;
+		else
+			return usage(opt == 'h' ? stdout : stderr);
+	}
+	if (optind != argc)
+		return usage(stderr);
+	if (o.document)
+		return print_document(o.document);
+	if (strcmp(o.pool, "web") != 0 && strcmp(o.pool, "auth") != 0 &&
+		strcmp(o.pool, "egress") != 0)
+		return usage(stderr);
+	return serve(&o);
+}
