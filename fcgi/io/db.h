@@ -13,10 +13,12 @@
  * identity from one request to the next.
  *
  * Lost connections: the failed call reports P_UNAVAILABLE and the next one
- * reconnects. A call outside a transaction, made by a statement marked
- * read-only, is repeated once on a new connection. Serialization failures and
- * deadlocks (40001, 40P01) of single calls are repeated up to 5 times with
- * jitter. Nothing else is repeated: the outcome would be unknown.
+ * reconnects. Repeated once on a new connection are: a call outside a
+ * transaction by a statement marked read-only, and the call that opens a
+ * transaction (it cannot have been committed). Serialization failures and
+ * deadlocks (40001, 40P01) of the same two kinds, and of other single calls,
+ * are repeated up to 5 times with jitter. Nothing else is repeated: the
+ * outcome would be unknown.
  */
 #ifndef PLAZA_IO_DB_H
 #define PLAZA_IO_DB_H
@@ -35,32 +37,51 @@ struct rows;
 
 /* ---- what mkqueries generates ---- */
 
-enum db_type { DB_TEXT, DB_UUID, DB_INT, DB_BIGINT, DB_BOOL, DB_UUID_ARRAY, DB_TEXT_ARRAY, DB_BIGINT_ARRAY };
+enum db_type {
+	DB_TEXT,
+	DB_UUID,
+	DB_INT,
+	DB_BIGINT,
+	DB_BOOL,
+	DB_UUID_ARRAY,
+	DB_TEXT_ARRAY,
+	DB_BIGINT_ARRAY
+};
 
 enum db_result { DB_EXEC, DB_ONE, DB_MAYBE, DB_MANY };
 
 /* Arrays: elements stay with the caller for the duration of the call. */
-struct uuid_array { const struct uuid *v; size_t n; };
-struct str_array { const struct str *v; size_t n; };
-struct i64_array { const int64_t *v; size_t n; };
+struct uuid_array {
+	const struct uuid *v;
+	size_t n;
+};
+struct str_array {
+	const struct str *v;
+	size_t n;
+};
+struct i64_array {
+	const int64_t *v;
+	size_t n;
+};
 
 /* A column of a statement's parameter struct. */
 struct db_param {
 	const char *name;
 	enum db_type type;
-	bool nullable;   /* the member is a pointer (numbers, bool, uuid), or a str whose p may be NULL */
-	size_t offset;   /* in struct q_NAME */
+	bool nullable; /* the member is a pointer (numbers, bool, uuid), or a str or array whose p
+			  or v may be NULL */
+	size_t offset; /* in struct q_NAME */
 };
 
 struct query {
 	const char *name;
-	const char *sql;              /* with $1, $2, … */
+	const char *sql; /* with $1, $2, … */
 	const struct db_param *params;
 	size_t param_count;
-	const char *const *columns;   /* declared result columns, "name type" */
+	const char *const *columns; /* declared result columns, "name type" */
 	size_t column_count;
-	enum db_result result;        /* how many rows are right */
-	bool read_only;               /* may be repeated after a lost connection */
+	enum db_result result; /* how many rows are right */
+	bool read_only;        /* may be repeated after a lost connection */
 };
 
 /* All statements of the program, in build/gen/queries.c; index = enum query_id. */
@@ -71,29 +92,31 @@ extern const size_t db_query_count;
 
 /* Who acts, for row level security and the SQL functions. All-zero = nobody (public). */
 struct db_identity {
-	struct uuid user;      /* nil = anonymous */
-	struct uuid session;   /* nil = none to check (MQTT uplink, jobs) */
-	const char *role;      /* "client", "seller", …; "" for anonymous */
+	struct uuid user;    /* nil = anonymous */
+	struct uuid session; /* nil = none to check (MQTT uplink, jobs) */
+	const char *role;    /* "client", "seller", …; "" for anonymous */
 };
 
-/* Runs in the middle of a transaction, see db_claim(). */
 struct db_options {
-	const char *conninfo;      /* libpq connection string without user */
-	const char *user;          /* database role of this pool: plaza_web, plaza_auth, … */
-	const char *app;           /* application_name */
-	int statement_timeout_ms;  /* 0 = the server's */
+	const char *conninfo;     /* libpq connection string without user */
+	const char *user;         /* database role of this pool: plaza_web, plaza_auth, … */
+	const char *app;          /* application_name */
+	int statement_timeout_ms; /* 0 = none */
+	bool bare; /* prepare nothing: for db_exec_script(), before the schema is there */
 };
 
 /* Never fails: the connection is opened by the first use. Release with db_close(). */
 struct db *db_new(const struct db_options *o);
 void db_close(struct db *db);
 
-/* Connects and prepares now; P_UNAVAILABLE when the server is away, P_INTERNAL when a statement does not fit. */
+/* Connects and prepares now; P_UNAVAILABLE when the server is away, P_INTERNAL when a statement
+ * does not fit. */
 enum problem db_connect(struct db *db, struct err *err) __attribute__((warn_unused_result));
 /* A round trip to the server, for readiness. */
 enum problem db_ping(struct db *db, struct err *err) __attribute__((warn_unused_result));
 
-/* The arena that holds results from now on, and forgets identity and claim: call it once a request. */
+/* The arena that holds results from now on, and forgets identity and claim: call it once a request.
+ */
 void db_reset(struct db *db, struct arena *a);
 /* Acts as this identity until db_reset(); NULL = nobody. */
 void db_identity(struct db *db, const struct db_identity *who);
@@ -103,15 +126,19 @@ void db_identity(struct db *db, const struct db_identity *who);
  * db_claim() the next statement opens a transaction in which the key is
  * claimed first, in the same round trip. If the key is taken that statement
  * does not run and the call returns P_KEY_IN_FLIGHT, P_KEY_REUSED, or P_OK
- * with *replayed set by db_replayed().
+ * with db_replayed() true. In that case the rows are blank (none there, every
+ * value reads as NULL), and so are those of all later calls, which do not
+ * reach the server: the caller asks db_replayed() before it uses a result.
  * `scope` is the route's name, `hash` 32 bytes over method, path and payload.
  */
 void db_claim(struct db *db, struct str scope, struct str key, struct str hash);
-/* True when the claimed key has a finished answer; *status, *headers and *body are then the stored ones. */
+/* True when the claimed key has a finished answer; *status, *headers and *body are then the stored
+ * ones. */
 bool db_replayed(const struct db *db, int *status, struct str *headers, struct str *body);
-/* Stores the answer beside the claim and commits, one round trip. Only after db_claim(). */
-enum problem db_claim_commit(struct db *db, int status, struct str headers, struct str body, struct err *err)
-	__attribute__((warn_unused_result));
+/* Stores the answer beside the claim and commits, one round trip. Only after db_claim() and a
+ * statement. */
+enum problem db_claim_commit(struct db *db, int status, struct str headers, struct str body,
+	struct err *err) __attribute__((warn_unused_result));
 
 /* Explicit transaction for the few writes that need more than one statement. They do not nest. */
 void db_begin(struct db *db);
@@ -122,7 +149,14 @@ bool db_in_transaction(const struct db *db);
 
 /* Runs a statement; `params` is its struct q_NAME. Use the generated verbs instead. */
 enum problem db_run(struct db *db, const struct query *q, const void *params, struct rows **out,
-		    struct err *err) __attribute__((warn_unused_result));
+	struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * For plazactl only: runs a script over a connection made with .bare. Text of
+ * the server is in err->detail. *out is the result of the last statement.
+ */
+enum problem db_exec_script(struct db *db, const char *sql, struct rows **out, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* ---- results: live in the arena given to db_reset() ---- */
 
@@ -137,9 +171,9 @@ struct uuid rows_uuid(const struct rows *r, size_t row, size_t col);
 int rows_column(const struct rows *r, const char *name);
 
 /*
- * Events written by the statements of the last committed transaction, for the
- * fast path: the concatenated values of their `events` columns (see
- * sql/README.md). Absent when there were none.
+ * Events of the transactions committed since db_reset(), for the fast path:
+ * the concatenated values of the `events` columns (see sql/README.md). Absent
+ * when there were none.
  */
 struct str db_events(const struct db *db);
 

@@ -10,8 +10,12 @@ SELECT idem_claim(:scope, :key, :hash) AS state;
 
 -- query: idem_fetch (scope text, key text) maybe read -> status int, headers text, body text
 -- The stored answer of a finished request of the caller.
-SELECT f.status, f.headers, f.body
-FROM idem_fetch(:scope, :key) AS f;
+SELECT i.status, i.headers, i.body
+FROM idempotency AS i
+WHERE i.account_id = coalesce(app_uid(), '00000000-0000-0000-0000-000000000000')
+  AND i.scope = :scope
+  AND i.key = :key
+  AND i.status IS NOT NULL;
 
 -- query: idem_store (scope text, key text, status int, headers text, body text) exec
 -- Keeps the answer beside the claim made in the same transaction.
