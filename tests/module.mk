@@ -1,21 +1,31 @@
 # Checks. Included by the Makefile; every output lies below $(B) or next to it.
 
+# --- what a test is linked with ---------------------------------------------
+# Every unit test and fuzz target is a program of its own. It gets the library,
+# and of the rest what the headers it includes belong to; never a main().
+including = $(basename $(notdir $(shell grep -lE '^.include "($(1))' /dev/null \
+	$(wildcard tests/unit/test_*.c tests/fuzz/fuzz_*.c))))
+USE_APP    := $(call including,(http|api|door|ingest)/)
+USE_RT     := $(call including,(topics|events)\.h|(http|api|door|ingest|relay|plugin)/)
+USE_DOOR   := $(call including,door/)
+USE_INGEST := $(call including,ingest/)
+USE_RELAY  := $(call including,relay/)
+USE_PLUGIN := $(call including,plugin/)
+part        = $(if $(filter $(1),$(2)),$(filter-out %/main.o,$(call obj,$(3))))
+test_objs   = $(call part,$(1),$(USE_APP),$(APP_SRC)) \
+	$(call part,$(1),$(USE_RT),$(call src,realtime/*.c)) \
+	$(call part,$(1),$(USE_DOOR),$(FCGI_SRC)) \
+	$(call part,$(1),$(USE_INGEST),$(INGEST_SRC)) \
+	$(call part,$(1),$(USE_RELAY),$(RELAY_SRC)) \
+	$(call part,$(1),$(USE_PLUGIN),$(PLUGIN_SRC))
+
 # --- unit tests -------------------------------------------------------------
-# Each tests/unit/test_*.c is a program. Its prefix says what it is linked with
-# besides the library; a main() is never among it.
-UNIT       := $(patsubst %.c,%,$(notdir $(call src,tests/unit/test_*.c)))
-UNIT_BIN   := $(addprefix $(B)/tests/unit/,$(UNIT))
-no_main     = $(filter-out %/main.o,$(call obj,$(1)))
-unit_app    = $(if $(filter test_http_% test_api_% test_ingest_% test_door_%,$(1)),$(call obj,$(APP_SRC)))
-unit_door   = $(if $(filter test_door_%,$(1)),$(call no_main,$(FCGI_SRC)))
-unit_ingest = $(if $(filter test_ingest_%,$(1)),$(call no_main,$(INGEST_SRC)))
-unit_relay  = $(if $(filter test_relay_%,$(1)),$(call no_main,$(RELAY_SRC)))
-unit_plugin = $(if $(filter test_plugin_%,$(1)),$(call no_main,$(PLUGIN_SRC)))
-unit_objs   = $(foreach part,app door ingest relay plugin,$(call unit_$(part),$(1)))
+UNIT     := $(patsubst %.c,%,$(notdir $(call src,tests/unit/test_*.c)))
+UNIT_BIN := $(addprefix $(B)/tests/unit/,$(UNIT))
 
 define unit_rule
-$(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $(call unit_objs,$(1)) $$(LIB)
-	$$(call link,-lcmocka $(if $(filter test_door_%,$(1)),-lfcgi) $$(LIBS_APP))
+$(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $(call test_objs,$(1)) $$(LIB)
+	$$(call link,-lcmocka $(if $(filter $(1),$(USE_DOOR)),-lfcgi) $$(LIBS_APP))
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
@@ -33,21 +43,23 @@ FUZZ_BIN     := $(addprefix $(B)/tests/fuzz/,$(FUZZ))
 FUZZ_SECONDS ?= 60
 FUZZ_JOBS    ?= 2
 
-$(B)/tests/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call obj,$(APP_SRC)) $(LIB)
-	$(call link,-fsanitize=fuzzer $(LIBS_APP))
+define fuzz_rule
+$(B)/tests/fuzz/$(1): $(B)/tests/fuzz/$(1).o $(call test_objs,$(1)) $$(LIB)
+	$$(call link,-fsanitize=fuzzer $(if $(filter $(1),$(USE_DOOR)),-lfcgi) $$(LIBS_APP))
+endef
+$(foreach t,$(FUZZ),$(eval $(call fuzz_rule,$(t))))
 
-.PHONY: fuzz fuzz-build fuzz-run
+.PHONY: fuzz fuzz-build fuzz-run fuzz-programs
 fuzz fuzz-build:
 	$(Q)$(MAKE) --no-print-directory PROFILE=fuzz CC=clang B=$(dir $(B))fuzz \
 		$(if $(filter fuzz,$@),fuzz-run,fuzz-programs)
-.PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_BIN)
 fuzz-run: $(FUZZ_BIN)
 	$(Q)tests/lib/run-fuzz.sh $(B)/tests/fuzz $(FUZZ_SECONDS) $(FUZZ_JOBS) $(FUZZ)
 
 # --- rules of the source ----------------------------------------------------
-ALL_C := $(call src,fcgi/*.c fcgi/*/*.c realtime/*/*.c tests/unit/*.c tests/fuzz/*.c tests/torture/*.c)
-ALL_H := $(call src,fcgi/*/*.h realtime/*/*.h tests/unit/*.h tests/torture/*.h)
+ALL_C := $(call src,fcgi/*.c fcgi/*/*.c realtime/*.c realtime/*/*.c tests/*/*.c)
+ALL_H := $(call src,fcgi/*/*.h realtime/*.h realtime/*/*.h tests/*/*.h)
 SRC_C := $(filter-out tests/%,$(ALL_C))
 SRC_H := $(filter-out tests/%,$(ALL_H))
 LINT_FLAGS = $(CPPFLAGS) $(PKG_FLAGS) $(VIPS_FLAGS) -std=c11
@@ -90,3 +102,4 @@ check-analyzer: $(B)/gen/queries.h
 	$(Q)printf '%s\n' $(SRC_C) | xargs -P $(JOBS) -I@ gcc $(LINT_FLAGS) -O2 -fanalyzer -Werror \
 		-c -o /dev/null @
 	@echo "check-analyzer: $(words $(SRC_C)) files"
+-include tests/sql/module.mk

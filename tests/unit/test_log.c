@@ -179,7 +179,7 @@ a_long_record_loses_its_last_members_only(void **state)
 static void
 grow_through_the_limit(char fill, size_t middle)
 {
-	static char big[RECORD_MAX];
+	static char big[2 * RECORD_MAX];
 	unsigned whole = 0;
 	unsigned marked = 0;
 
