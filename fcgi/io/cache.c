@@ -16,8 +16,8 @@
 #define CONNECT_US 50000
 #define COMMAND_US 20000
 #define ERRORS_MAX 3
-#define AWAY_US    5000000
-#define ARGC_MAX   6
+#define AWAY_US 5000000
+#define ARGC_MAX 6
 #define NUMBER_MAX 24 /* a 64-bit number as text */
 
 struct cache {
@@ -176,7 +176,7 @@ open_connection(struct cache *c)
 	return authenticate(c);
 }
 
-/* One round trip behind the breaker. A kept connection that the server closed is opened anew once. */
+/* One round trip behind the breaker. A kept connection that the server closed is opened anew. */
 static redisReply *
 ask(struct cache *c, const struct command *cmds, size_t n)
 {
@@ -201,7 +201,7 @@ ask(struct cache *c, const struct command *cmds, size_t n)
 	return NULL;
 }
 
-/* `cmds` begins with MULTI and ends with EXEC; the reply has one element for each command between. */
+/* `cmds` begins with MULTI, ends with EXEC; the reply has an element for each command between. */
 static redisReply *
 transact(struct cache *c, const struct command *cmds, size_t n)
 {

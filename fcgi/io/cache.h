@@ -16,8 +16,8 @@
 /* Outputs are left alone on CACHE_DOWN. */
 enum cache_result { CACHE_OK, CACHE_MISS, CACHE_DOWN };
 
-#define CACHE_VALUE_MAX   65536 /* bytes; a longer value reads as a miss */
-#define CACHE_MEMBERS_MAX 1000  /* most members that cache_zlive() returns, soonest to end first */
+#define CACHE_VALUE_MAX 65536  /* bytes; a longer value reads as a miss */
+#define CACHE_MEMBERS_MAX 1000 /* most members that cache_zlive() returns, soonest to end first */
 
 struct cache;
 
@@ -37,7 +37,8 @@ const char *cache_error(const struct cache *c);
  * Fixed window counter: adds 1 to `key`, which lives window_s seconds from its first hit.
  * *count = hits in this window, *left_s = seconds until it ends. One MULTI block.
  */
-enum cache_result cache_hit(struct cache *c, struct str key, int window_s, int64_t *count, int64_t *left_s);
+enum cache_result cache_hit(
+	struct cache *c, struct str key, int window_s, int64_t *count, int64_t *left_s);
 /* Reads the counter without adding. CACHE_MISS = 0 hits, both outputs 0. */
 enum cache_result cache_peek(struct cache *c, struct str key, int64_t *count, int64_t *left_s);
 
@@ -45,10 +46,11 @@ enum cache_result cache_set(struct cache *c, struct str key, struct str value, i
 enum cache_result cache_get(struct cache *c, struct arena *a, struct str key, struct str *value);
 /* CACHE_OK as well when there was nothing to delete. */
 enum cache_result cache_del(struct cache *c, struct str key);
-/* Members of sets with a time limit per member (sorted set by expiry), for presence and watchers. */
+/* A set whose members each have a time limit (sorted by their end): presence, watchers. */
 enum cache_result cache_zadd(struct cache *c, struct str key, struct str member, int ttl_s);
 enum cache_result cache_zrem(struct cache *c, struct str key, struct str member);
 /* Live members in the arena; none is CACHE_OK with *n = 0. */
-enum cache_result cache_zlive(struct cache *c, struct arena *a, struct str key, struct str **members, size_t *n);
+enum cache_result cache_zlive(
+	struct cache *c, struct arena *a, struct str key, struct str **members, size_t *n);
 
 #endif

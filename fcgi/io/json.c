@@ -66,16 +66,22 @@ check_limits(struct str t, struct err *err)
 
 		scalar = false;
 		switch (t.p[i]) {
-		case ' ': case '\t': case '\n': case '\r': case ':':
+		case ' ':
+		case '\t':
+		case '\n':
+		case '\r':
+		case ':':
 			continue;
 		case ',':
 			if (++commas[depth] >= JSON_ITEMS_MAX)
 				return too_much(err, i, "members or items", JSON_ITEMS_MAX);
 			continue;
-		case '}': case ']':
+		case '}':
+		case ']':
 			depth -= depth > 0;
 			continue;
-		case '{': case '[':
+		case '{':
+		case '[':
 			if (depth == JSON_DEPTH_MAX)
 				return too_much(err, i, "levels", JSON_DEPTH_MAX);
 			commas[++depth] = 0;
@@ -123,8 +129,8 @@ parse_fault(const json_error_t *je, struct err *err)
 	/* The parser says nothing when it ran out of memory. */
 	if (!je->text[0] || json_error_code(je) == json_error_out_of_memory)
 		return ERR(err, P_INTERNAL, "json: out of memory");
-	return ERR_SAY(err, P_BAD_JSON, "at byte %d: %s", je->position,
-		       fault_text(json_error_code(je)));
+	return ERR_SAY(
+		err, P_BAD_JSON, "at byte %d: %s", je->position, fault_text(json_error_code(je)));
 }
 
 /* RFC 6901: '~' and '/' in a key are written ~0 and ~1. */
@@ -159,74 +165,18 @@ value_fault(struct arena *a, const struct place *at, const char *what, struct er
 	return ERR_SAY(err, P_BAD_JSON, "%s: %s", b.p, what);
 }
 
-static bool
-string_valid(const json_t *v)
-{
-	return text_valid((struct str){ json_string_value(v), json_string_length(v) });
-}
-
-/* What jansson lets through and we do not. The depth is bounded by check_limits(). */
-static enum problem
-check_value(struct arena *a, const json_t *v, const struct place *at, struct err *err)
-{
-	const char *key;
-	json_t *child;
-	size_t i;
-
-	switch (json_typeof(v)) {
-	case JSON_STRING:
-		return string_valid(v) ? P_OK : value_fault(a, at, "forbidden character", err);
-	case JSON_INTEGER:
-		if (json_integer_value(v) > JSON_INT_MAX || json_integer_value(v) < -JSON_INT_MAX)
-			return value_fault(a, at, "number out of range", err);
-		return P_OK;
-	case JSON_ARRAY:
-		json_array_foreach((json_t *)v, i, child) {
-			enum problem p = check_value(a, child, &(struct place){ at, NULL, i }, err);
-			if (p)
-				return p;
-		}
-		return P_OK;
-	case JSON_OBJECT:
-		json_object_foreach((json_t *)v, key, child) {
-			if (!text_valid(str_of(key)))
-				return value_fault(a, at, "forbidden character in a key", err);
-			enum problem p = check_value(a, child, &(struct place){ at, key, 0 }, err);
-			if (p)
-				return p;
-		}
-		return P_OK;
-	default:
-		return P_OK;
-	}
-}
-
-enum problem
-json_parse(struct arena *a, struct str text, const struct json **out, struct err *err)
-{
-	enum problem p = check_limits(text, err);
-	if (p)
-		return p;
-
-	json_error_t je = { 0 };
-	json_t *root = json_loadb(text.p ? text.p : "", text.n, JSON_REJECT_DUPLICATES, &je);
-	if (!root)
-		return parse_fault(&je, err);
-	arena_defer(a, release, root);
-	p = check_value(a, root, NULL, err);
-	if (p)
-		return p;
-	*out = opaque(root);
-	return P_OK;
-}
-
 enum json_kind
 json_kind_of(const struct json *v)
 {
 	static const enum json_kind kinds[] = {
-		[JSON_OBJECT] = JSON_OBJ, [JSON_ARRAY] = JSON_ARR,  [JSON_STRING] = JSON_STR,
-		[JSON_INTEGER] = JSON_INT, [JSON_REAL] = JSON_NUM, [JSON_TRUE] = JSON_BOOL,
-		[JSON_FALSE] = JSON_BOOL, [JSON_NULL] = JSON_NIL,
+		[JSON_OBJECT] = JSON_OBJ,
+		[JSON_ARRAY] = JSON_ARR,
+		[JSON_STRING] = JSON_STR,
+		[JSON_INTEGER] = JSON_INT,
+		[JSON_REAL] = JSON_NUM,
+		[JSON_TRUE] = JSON_BOOL,
+		[JSON_FALSE] = JSON_BOOL,
+		[JSON_NULL] = JSON_NIL,
 	};
 
 	return v ? kinds[json_typeof(native(v))] : JSON_NIL;
@@ -287,40 +237,115 @@ json_bool(const struct json *v)
 	return json_is_true(native(v));
 }
 
-/* Digits (15 to 17) that bring back every real below `v`: 0.1 stays 0.1 and nothing is lost. */
-static int
-real_digits(const json_t *v)
+static enum problem check_value(
+	struct arena *a, const struct json *v, const struct place *at, struct err *err);
+
+static enum problem
+check_items(struct arena *a, const struct json *v, const struct place *at, struct err *err)
 {
-	const char *key;
-	json_t *child;
-	size_t i;
+	enum problem p = P_OK;
+
+	for (size_t i = 0; !p && i < json_size(v); i++)
+		p = check_value(a, json_item(v, i), &(struct place){ at, NULL, i }, err);
+	return p;
+}
+
+static enum problem
+check_members(struct arena *a, const struct json *v, const struct place *at, struct err *err)
+{
+	const struct json *value;
+	const char *name;
+	void *it = NULL;
+	enum problem p = P_OK;
+
+	while (!p && json_next(v, &it, &name, &value)) {
+		if (!text_valid(str_of(name)))
+			return value_fault(a, at, "forbidden character in a key", err);
+		p = check_value(a, value, &(struct place){ at, name, 0 }, err);
+	}
+	return p;
+}
+
+/* What jansson lets through and we do not. The depth is bounded by check_limits(). */
+static enum problem
+check_value(struct arena *a, const struct json *v, const struct place *at, struct err *err)
+{
+	switch (json_kind_of(v)) {
+	case JSON_STR:
+		return text_valid(json_str(v)) ? P_OK
+					       : value_fault(a, at, "forbidden character", err);
+	case JSON_INT:
+		if (json_int(v) > JSON_INT_MAX || json_int(v) < -JSON_INT_MAX)
+			return value_fault(a, at, "number out of range", err);
+		return P_OK;
+	case JSON_ARR:
+		return check_items(a, v, at, err);
+	case JSON_OBJ:
+		return check_members(a, v, at, err);
+	default:
+		return P_OK;
+	}
+}
+
+enum problem
+json_parse(struct arena *a, struct str text, const struct json **out, struct err *err)
+{
+	enum problem p = check_limits(text, err);
+	if (p)
+		return p;
+
+	json_error_t je = { 0 };
+	json_t *root = json_loadb(text.p ? text.p : "", text.n, JSON_REJECT_DUPLICATES, &je);
+	if (!root)
+		return parse_fault(&je, err);
+	arena_defer(a, release, root);
+	p = check_value(a, opaque(root), NULL, err);
+	if (p)
+		return p;
+	*out = opaque(root);
+	return P_OK;
+}
+
+/* Digits (15 to 17) that bring back exactly this real: 0.1 stays 0.1 and nothing is lost. */
+static int
+digits_of(double real)
+{
+	char text[40];
 	int n = 15;
 
-	json_object_foreach((json_t *)v, key, child) {
-		int d = real_digits(child);
-		n = d > n ? d : n;
-	}
-	json_array_foreach((json_t *)v, i, child) {
-		int d = real_digits(child);
-		n = d > n ? d : n;
-	}
-	if (json_is_real(v)) {
-		char text[40];
-
-		for (; n < 17; n++) {
-			snprintf(text, sizeof(text), "%.*g", n, json_real_value(v));
-			if (strtod(text, NULL) == json_real_value(v)) /* NOLINT: exact on purpose */
-				break;
-		}
+	for (; n < 17; n++) {
+		snprintf(text, sizeof(text), "%.*g", n, real);
+		if (strtod(text, NULL) >= real && strtod(text, NULL) <= real)
+			break;
 	}
 	return n;
+}
+
+/* The most digits that any real below `v` needs: jansson prints all with the same number. */
+static int
+most_digits(const struct json *v)
+{
+	const struct json *value;
+	const char *name;
+	void *it = NULL;
+	int most = json_kind_of(v) == JSON_NUM ? digits_of(json_num(v)) : 0;
+
+	for (size_t i = 0; json_kind_of(v) == JSON_ARR && i < json_size(v); i++) {
+		int n = most_digits(json_item(v, i));
+		most = n > most ? n : most;
+	}
+	while (json_kind_of(v) == JSON_OBJ && json_next(v, &it, &name, &value)) {
+		int n = most_digits(value);
+		most = n > most ? n : most;
+	}
+	return most;
 }
 
 struct str
 json_dump(struct arena *a, const struct json *v)
 {
 	size_t flags = JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY |
-		       JSON_REAL_PRECISION((size_t)real_digits(native(v)));
+		       JSON_REAL_PRECISION((size_t)most_digits(v));
 	size_t n = json_dumpb(native(v), NULL, 0, flags);
 	char *p = arena_alloc(a, n + 1);
 

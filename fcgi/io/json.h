@@ -44,13 +44,13 @@ enum problem json_parse(struct arena *a, struct str text, const struct json **ou
 enum json_kind json_kind_of(const struct json *v);
 /* Member of an object, or NULL. */
 const struct json *json_member(const struct json *obj, const char *name);
-size_t json_size(const struct json *v);                    /* members or items */
+size_t json_size(const struct json *v); /* members or items */
 const struct json *json_item(const struct json *arr, size_t i);
 /* Iterates an object's members: start with *it = NULL; false at the end. */
 bool json_next(const struct json *obj, void **it, const char **name, const struct json **value);
-struct str json_str(const struct json *v);                 /* view; absent unless JSON_STR */
+struct str json_str(const struct json *v); /* view; absent unless JSON_STR */
 int64_t json_int(const struct json *v);
-double json_num(const struct json *v);                     /* also of JSON_INT */
+double json_num(const struct json *v); /* also of JSON_INT */
 bool json_bool(const struct json *v);
 /* The value as compact JSON text in the arena, keys sorted. */
 struct str json_dump(struct arena *a, const struct json *v);
@@ -69,9 +69,9 @@ void jsonw_obj_end(struct jsonw *w);
 void jsonw_arr(struct jsonw *w);
 void jsonw_arr_end(struct jsonw *w);
 void jsonw_key(struct jsonw *w, const char *name);
-void jsonw_str(struct jsonw *w, struct str s);   /* absent becomes null */
+void jsonw_str(struct jsonw *w, struct str s); /* absent becomes null */
 void jsonw_z(struct jsonw *w, const char *z);
-void jsonw_int(struct jsonw *w, int64_t v);      /* beyond +-(2^53-1) as a string */
+void jsonw_int(struct jsonw *w, int64_t v); /* beyond +-(2^53-1) as a string */
 void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
 void jsonw_raw(struct jsonw *w, struct str json); /* trusted JSON text, e.g. from SQL */

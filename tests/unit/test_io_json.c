@@ -6,7 +6,7 @@
 #include "unit.h"
 
 #define ARENA_LIMIT (4u << 20)
-#define TEXT_MAX    (256u << 10)
+#define TEXT_MAX (256u << 10)
 
 /* y: must be accepted, n: must be refused, i: left open by RFC 8259, our decision follows. */
 struct verdict {
@@ -14,7 +14,13 @@ struct verdict {
 	struct str text;
 };
 
-#define CASE(name, lit) { (name), { (lit), sizeof(lit) - 1 } }
+#define CASE(name, lit)                        \
+	{                                      \
+		(name),                        \
+		{                              \
+			(lit), sizeof(lit) - 1 \
+		}                              \
+	}
 static const struct verdict accepted[] = {
 	CASE("y_empty_object", "{}"),
 	CASE("y_empty_array", "[]"),
@@ -471,7 +477,7 @@ a_dump_is_compact_and_sorted(void **state)
 	struct fixture *f = *state;
 
 	dump(f, "{ \"b\" : [ 1 , { \"y\":1, \"x\":2 } ], \"a\" : null }",
-	     "{\"a\":null,\"b\":[1,{\"x\":2,\"y\":1}]}");
+		"{\"a\":null,\"b\":[1,{\"x\":2,\"y\":1}]}");
 	dump(f, "[\"\\u00e9\\n\\\"\"]", "[\"\xc3\xa9\\n\\\"\"]");
 	dump(f, "[-0,9007199254740991]", "[0,9007199254740991]");
 	parse_ok(f, STR("{\"s\":\"x\"}"));
@@ -685,8 +691,16 @@ static void
 misuse_of_the_writer_ends_the_process(void **state)
 {
 	void (*const misuses[])(void) = {
-		value_without_key, key_in_array, key_at_top,    two_keys, end_after_key,
-		wrong_end,         end_of_nothing, two_documents, too_deep, empty_raw,
+		value_without_key,
+		key_in_array,
+		key_at_top,
+		two_keys,
+		end_after_key,
+		wrong_end,
+		end_of_nothing,
+		two_documents,
+		too_deep,
+		empty_raw,
 	};
 	char text[2048];
 
