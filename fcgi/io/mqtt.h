@@ -12,34 +12,53 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bounds of what waits for the broker; a message beyond them is dropped. */
+#define MQTT_PENDING_MAX 10000
+#define MQTT_PENDING_BYTES (16 * 1024 * 1024)
+/* Largest packet, as max_packet_size in the broker's configuration. */
+#define MQTT_PACKET_MAX 65536
+
 struct mqtt;
 
 struct mqtt_options {
-	const char *host;      /* address, or path of a Unix socket when port is 0 */
+	const char *host; /* address, or path of a Unix socket when port is 0 */
 	int port;
 	const char *client_id; /* unique per process */
 	const char *username;  /* "plaza-backend" */
 	const char *password;
-	/* Called on the network thread for each message of a subscription; may be NULL. */
+	/*
+	 * Called on the network thread for each message of a subscription; may be
+	 * NULL. It may publish; while it runs nothing is sent or received.
+	 */
 	void (*on_message)(void *arg, struct str topic, struct str payload);
 	void *arg;
-	const char *const *subscribe; /* filters, NULL-terminated; subscribed after each connect */
+	const char *const
+		*subscribe; /* filters, NULL-terminated, kept; QoS 1, after each connect */
 };
 
 /* Starts the thread; connects and reconnects by itself. NULL when the library fails. */
 struct mqtt *mqtt_new(const struct mqtt_options *o);
-/* Disconnects, waits for the thread. */
+/* Waits up to 2 s for what is pending, disconnects, waits for the thread. */
 void mqtt_free(struct mqtt *m);
 bool mqtt_connected(const struct mqtt *m);
+/* Why the broker was last out of reach or refused something, for the log; "" at first. */
+const char *mqtt_error(const struct mqtt *m);
 
-/* Queues a message. With QoS 1 `tag` (an outbox id, 0 = none) is reported by mqtt_confirmed(). */
+/*
+ * Queues a message of QoS 0 or 1; false when it was dropped: a bound, a bad
+ * topic, or QoS 0 while there is no connection. With QoS 1 `tag` (an outbox id,
+ * 0 = none) is reported by mqtt_confirmed(). Any thread.
+ */
 bool mqtt_publish(struct mqtt *m, struct str topic, struct str payload, int qos, int64_t tag);
 
-/* Moves up to `max` confirmed tags to out[]; returns how many. Any thread. */
+/*
+ * Moves up to `max` confirmed tags to out[]; returns how many. Any thread.
+ * When nobody asks, the oldest of 16,384 are forgotten.
+ */
 size_t mqtt_confirmed(struct mqtt *m, int64_t *out, size_t max);
 /* Confirmed tags that wait. */
 size_t mqtt_confirmed_count(struct mqtt *m);
-/* Messages handed in and not yet confirmed. */
+/* Messages of QoS 1 handed in and not yet confirmed. */
 size_t mqtt_pending(struct mqtt *m);
 
 #endif
