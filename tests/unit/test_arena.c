@@ -274,6 +274,46 @@ every_request_up_to_the_limit_is_served(void **state)
 	arena_free(a);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+
+static void
+only_what_was_handed_out_may_be_touched(void **state)
+{
+	static const size_t sizes[] = { 1, 5, 16, 100, 8000, 40000 };
+	struct arena *a = arena_new(ROOMY);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		char *p = arena_alloc(a, sizes[i]);
+
+		assert_null(__asan_region_is_poisoned(p, sizes[i]));
+		assert_true(__asan_address_is_poisoned(p + sizes[i]));
+	}
+	const char *stale = arena_alloc(a, 1);
+	arena_clear(a);
+	assert_true(__asan_address_is_poisoned(stale));
+	arena_free(a);
+}
+#else
+static void
+ask_for_more_than_the_machine_has(void)
+{
+	arena_alloc(arena_new(SIZE_MAX / 2), SIZE_MAX / 4);
+}
+
+/* The sanitizer ends the process in malloc() itself, in its own way. */
+static void
+a_machine_without_memory_ends_the_process(void **state)
+{
+	char text[1024];
+
+	(void)state;
+	assert_true(aborts(ask_for_more_than_the_machine_has, text, sizeof(text)));
+	assert_non_null(strstr(text, "block != NULL"));
+}
+#endif
+
 int
 main(void)
 {
@@ -292,6 +332,11 @@ main(void)
 		cmocka_unit_test(freeing_nothing_is_fine),
 		cmocka_unit_test(passing_the_limit_ends_the_process_with_a_message),
 		cmocka_unit_test(every_request_up_to_the_limit_is_served),
+#ifdef __SANITIZE_ADDRESS__
+		cmocka_unit_test(only_what_was_handed_out_may_be_touched),
+#else
+		cmocka_unit_test(a_machine_without_memory_ends_the_process),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
