@@ -138,10 +138,10 @@ fill_request(struct request *req, struct conn *c)
 
 	req->door = &fcgi_door;
 	req->door_data = c;
-	req->method_text = str_of(FCGX_GetParam("REQUEST_METHOD", c->r.envp));
-	req->method = parse_method(req->method_text);
+	req->method = parse_method(str_of(FCGX_GetParam("REQUEST_METHOD", c->r.envp)));
 	str_cut(uri, '?', &req->uri_path, &req->query_text);
-	req->remote_addr = str_of(FCGX_GetParam("REMOTE_ADDR", c->r.envp));
+	/* A copy: the access log is written when libfcgi has freed the parameters. */
+	req->remote_addr = str_dup(req->arena, str_of(FCGX_GetParam("REMOTE_ADDR", c->r.envp)));
 	req->https = str_ieqz(str_of(FCGX_GetParam("HTTPS", c->r.envp)), "on");
 	if (length.n > 0 && !str_i64(length, &req->content_length))
 		req->content_length = INT64_MAX; /* refused as too large */
@@ -154,7 +154,7 @@ write_answer(struct conn *c, struct request *req)
 	FCGX_Stream *out = c->r.out;
 	struct str headers = buf_str(&resp->headers);
 
-	FCGX_FPrintF(out, "Status: %d\r\n", resp->status);
+	FCGX_FPrintF(out, "Status: %d %s\r\n", resp->status, http_reason(resp->status));
 	if (resp->content_type)
 		FCGX_FPrintF(out, "Content-Type: %s\r\n", resp->content_type);
 	if (resp->status != 204 && resp->status != 304 &&

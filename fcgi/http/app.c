@@ -220,7 +220,7 @@ log_access(const struct request *req, int64_t us)
 		uuid_text(&req->who.user, user);
 	db_stats(req->db, &statements, &db_us);
 	log_event(LOG_INFO, "request", LSTR("id", req->id), LZ("door", req->door->name),
-		LSTR("method", req->method_text),
+		LZ("method", http_method_name(req->method)),
 		LZ("operation", req->route ? req->route->name : ""), LI("status", req->resp.status),
 		LI("us", us), LI("dbUs", db_us), LI("statements", statements),
 		LI("bytes", req->resp.body.n), LZ("user", user), LSTR("address", req->remote_addr));

@@ -64,8 +64,7 @@ struct request {
 	/* filled by the door */
 	const struct door *door;
 	void *door_data;
-	enum http_method method;
-	struct str method_text;
+	enum http_method method; /* HTTP_NONE = one we do not know */
 	struct str uri_path;   /* raw, still percent-encoded */
 	struct str query_text; /* raw, without '?' */
 	struct str remote_addr;

@@ -54,4 +54,7 @@ void resp_etag(struct request *req, struct str etag);
 /* Cache-Control for shared caches, seconds; default for authenticated answers is no-store. */
 void resp_cache(struct request *req, int max_age_s);
 
+/* Reason phrase of a status (RFC 9110 section 15), "" for one that Plaza does not use. */
+const char *http_reason(int status);
+
 #endif

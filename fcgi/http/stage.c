@@ -37,7 +37,7 @@ take_request_id(struct request *req)
 	char text[UUID_TEXT + 1];
 
 	if (request_id_valid(sent)) {
-		req->id = sent;
+		req->id = str_dup(req->arena, sent);
 		return;
 	}
 	struct uuid u = uuid_new();
