@@ -14,6 +14,7 @@
 #define SECRET_MAX 4096
 #define INCLUDE_DEPTH 8
 #define SAMPLE_COLUMNS 80
+#define MDOC_COLUMNS 75
 
 enum kind { KIND_STR, KIND_INT };
 
@@ -283,19 +284,24 @@ conf_print_sample(struct buf *b)
 	}
 }
 
-/* A sentence a line, and no line that looks like a macro. */
+/* A sentence a line, lines that are not too long, and none that looks like a macro. */
 static void
 put_mdoc(struct buf *b, const char *text)
 {
+	size_t start = b->n;
+
 	for (const char *c = text; *c; c++) {
-		if (*c == '\\')
-			buf_puts(b, "\\e");
-		else if (*c == ' ' && c > text && c[-1] == '.')
+		if (*c == ' ' &&
+			(c[-1] == '.' || b->n - start + strcspn(c + 1, " ") > MDOC_COLUMNS)) {
 			buf_putc(b, '\n');
-		else if ((*c == '.' || *c == '\'') && (c == text || c[-1] == ' '))
+			start = b->n;
+		} else if (*c == '\\') {
+			buf_puts(b, "\\e");
+		} else if ((*c == '.' || *c == '\'') && b->n == start) {
 			buf_printf(b, "\\&%c", *c);
-		else
+		} else {
 			buf_putc(b, *c);
+		}
 	}
 	buf_putc(b, '\n');
 }

@@ -18,10 +18,11 @@
 #define STATEMENTS_MAX 2000
 #define POOL_BYTES (16 * 1024 * 1024)
 #define MARK "-- query:"
+#define INDENT "--    " /* of a header that goes on */
 
 struct type {
 	const char *sql;
-	const char *id;       /* enum db_type */
+	const char *id; /* enum db_type */
 	const char *member;
 	const char *nullable; /* member when the name ends in '?' */
 };
@@ -40,7 +41,8 @@ static const struct type types[] = {
 static const struct {
 	const char *word;
 	const char *id;
-} results[] = { { "exec", "DB_EXEC" }, { "one", "DB_ONE" }, { "maybe", "DB_MAYBE" }, { "many", "DB_MANY" } };
+} results[] = { { "exec", "DB_EXEC" }, { "one", "DB_ONE" }, { "maybe", "DB_MAYBE" },
+	{ "many", "DB_MANY" } };
 
 /* A parameter or a column. */
 struct item {
@@ -127,11 +129,12 @@ peek(const struct source *s, ptrdiff_t ahead)
 
 /* ---- header line ---- */
 
+/* A header that goes on in the next line starts there with "--" as well. */
 static void
 skip_blanks(struct source *s)
 {
-	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t'))
-		s->p++;
+	while (s->p < s->end && isspace((unsigned char)*s->p))
+		s->p += starts(s, "\n--") ? 3 : 1;
 }
 
 static bool
@@ -211,7 +214,7 @@ parse_columns(struct source *s, struct list *list)
 
 		skip_blanks(s);
 		it->type.p = s->p;
-		for (; s->p < s->end && (*s->p != ',' || depth > 0); s->p++)
+		for (; s->p < s->end && *s->p != '\n' && (*s->p != ',' || depth > 0); s->p++)
 			depth += (*s->p == '(') - (*s->p == ')');
 		it->type.n = (size_t)(s->p - it->type.p);
 		while (it->type.n > 0 && isspace((unsigned char)it->type.p[it->type.n - 1]))
@@ -233,7 +236,7 @@ parse_header(struct source *s, struct statement *q)
 	for (size_t i = 0; i < statement_count; i++) {
 		if (same(statements[i].name, q->name))
 			fail(s, "statement '%.*s' is also in %s:%d", STR_ARG(q->name),
-			     statements[i].path, statements[i].line);
+				statements[i].path, statements[i].line);
 	}
 	parse_params(s, &q->params);
 	word = take_name(s, "number of rows");
@@ -427,13 +430,15 @@ parse_statement(struct source *s)
 {
 	struct statement *q = &statements[statement_count];
 	struct source header = { s->path, NULL, NULL, s->line };
-	struct str line = take_line(s);
 	bool purpose = false;
 
 	if (statement_count == STATEMENTS_MAX)
 		fail(&header, "more than %d statements", STATEMENTS_MAX);
-	header.p = line.p + strlen(MARK);
-	header.end = line.p + line.n;
+	header.p = s->p + strlen(MARK);
+	do
+		take_line(s);
+	while (starts(s, INDENT));
+	header.end = s->p;
 	parse_header(&header, q);
 	statement_count++;
 	while (starts(s, "--") && !starts(s, MARK))
@@ -500,7 +505,8 @@ print_declarations(FILE *f, const struct statement *q)
 		fputc('_', f);
 		print_upper(f, q->columns.v[i].name);
 	}
-	fprintf(f, "%senum problem q_%.*s(struct db *db, const struct q_%.*s *params, "
+	fprintf(f,
+		"%senum problem q_%.*s(struct db *db, const struct q_%.*s *params, "
 		"struct rows **rows,\n\tstruct err *err) __attribute__((warn_unused_result));\n",
 		q->columns.n > 0 ? " };\n" : "", STR_ARG(q->name), STR_ARG(q->name));
 }
@@ -510,7 +516,8 @@ print_header(FILE *f)
 {
 	fputs("/* Made by mkqueries from sql/queries; do not edit. */\n"
 	      "#ifndef PLAZA_GEN_QUERIES_H\n#define PLAZA_GEN_QUERIES_H\n\n"
-	      "#include \"io/db.h\"\n\nenum query_id {\n", f);
+	      "#include \"io/db.h\"\n\nenum query_id {\n",
+		f);
 	for (size_t i = 0; i < statement_count; i++) {
 		fputs("\tQUERY_", f);
 		print_upper(f, statements[i].name);
@@ -541,44 +548,34 @@ print_literal(FILE *f, const char *p, size_t n)
 }
 
 static void
-print_lists(FILE *f, const struct statement *q)
+print_row(FILE *f, const struct statement *q)
 {
-	if (q->params.n > 0)
-		fprintf(f, "\nstatic const struct db_param params_%.*s[] = {\n", STR_ARG(q->name));
+	fprintf(f, "\t{\n\t\t.name = \"%.*s\",\n\t\t.sql =\n", STR_ARG(q->name));
+	print_literal(f, q->sql, q->sql_n);
+	fprintf(f, ",\n\t\t.params = (const struct db_param[]){\n");
 	for (size_t i = 0; i < q->params.n; i++) {
 		const struct item *it = &q->params.v[i];
 
-		fprintf(f, "\t{ \"%.*s\", %s, %s, offsetof(struct q_%.*s, %.*s) },\n",
+		fprintf(f, "\t\t\t{ \"%.*s\", %s, %s, offsetof(struct q_%.*s, %.*s) },\n",
 			STR_ARG(it->name), it->c->id, it->nullable ? "true" : "false",
 			STR_ARG(q->name), STR_ARG(it->name));
 	}
-	fputs(q->params.n > 0 ? "};\n" : "", f);
-	if (q->columns.n > 0)
-		fprintf(f, "\nstatic const char *const columns_%.*s[] = {", STR_ARG(q->name));
+	fprintf(f, "\t\t\t{ 0 } },\n\t\t.param_count = %zu,\n", q->params.n);
+	fputs("\t\t.columns = (const char *const[]){", f);
 	for (size_t i = 0; i < q->columns.n; i++)
 		fprintf(f, " \"%.*s %.*s\",", STR_ARG(q->columns.v[i].name),
 			STR_ARG(q->columns.v[i].type));
-	fputs(q->columns.n > 0 ? " };\n" : "", f);
-}
-
-static void
-print_row(FILE *f, const struct statement *q)
-{
-	fprintf(f, "\t{\n\t\t\"%.*s\",\n", STR_ARG(q->name));
-	print_literal(f, q->sql, q->sql_n);
-	fprintf(f, ",\n\t\t%s%.*s, %zu, %s%.*s, %zu, %s, %s,\n\t},\n",
-		q->params.n ? "params_" : "NULL", q->params.n ? (int)q->name.n : 0, q->name.p,
-		q->params.n, q->columns.n ? "columns_" : "NULL", q->columns.n ? (int)q->name.n : 0,
-		q->name.p, q->columns.n, results[q->result].id, q->read_only ? "true" : "false");
+	fprintf(f, " NULL },\n\t\t.column_count = %zu,\n", q->columns.n);
+	fprintf(f, "\t\t.result = %s,\n\t\t.read_only = %s,\n\t},\n", results[q->result].id,
+		q->read_only ? "true" : "false");
 }
 
 static void
 print_source(FILE *f)
 {
 	fputs("/* Made by mkqueries from sql/queries; do not edit. */\n"
-	      "#include \"queries.h\"\n", f);
-	for (size_t i = 0; i < statement_count; i++)
-		print_lists(f, &statements[i]);
+	      "#include \"queries.h\"\n",
+		f);
 	fputs("\nconst struct query db_queries[] = {\n", f);
 	for (size_t i = 0; i < statement_count; i++)
 		print_row(f, &statements[i]);
@@ -587,7 +584,8 @@ print_source(FILE *f)
 	for (size_t i = 0; i < statement_count; i++) {
 		struct str name = statements[i].name;
 
-		fprintf(f, "\nenum problem\nq_%.*s(struct db *db, const struct q_%.*s *params, "
+		fprintf(f,
+			"\nenum problem\nq_%.*s(struct db *db, const struct q_%.*s *params, "
 			"struct rows **rows,\n\tstruct err *err)\n{\n"
 			"\treturn db_run(db, &db_queries[%zu], params, rows, err);\n}\n",
 			STR_ARG(name), STR_ARG(name), i);
