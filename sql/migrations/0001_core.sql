@@ -2,7 +2,7 @@
 
 GRANT USAGE ON SCHEMA plaza TO plaza_web, plaza_auth, plaza_relay, plaza_report;
 -- Functions are for the roles that are granted them, not for everybody.
-ALTER DEFAULT PRIVILEGES IN SCHEMA plaza REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; -- with IN SCHEMA it would change nothing
 
 -- One table for everybody who can sign in; client = buyer, seller = merchant.
 CREATE TABLE account (
