@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+"""Checks a log of exchanges against the printed documents.
+
+usage: contract.py OPENAPI.json ASYNCAPI.json EXCHANGES_DIR [--partial]
+
+Fails when an answer breaks its schema, when a status or problem is not declared for its operation, when an
+MQTT message breaks its schema, and (unless --partial) when an operation was never answered with success, a
+problem was never provoked, or a message was never seen.
+"""
+import collections
+import json
+import re
+import sys
+from pathlib import Path
+
+import jsonschema
+
+# Any operation may answer with these; they come from the stages in front of the handler, or from the web server.
+COMMON = {"bad-request", "duplicate-parameter", "invalid", "not-found", "method-not-allowed", "uri-too-long",
+          "headers-too-large", "too-large", "unavailable", "internal", "invalid-token", "account-suspended",
+          "bad-body-length", "unsupported-media-type"}
+# Not to be provoked by tests: they tell of defects.
+NEVER = {"internal"}
+CASES = 20  # findings shown in full
+
+
+def operations(doc):
+    """[(method, regex over the path without prefix, operation)], literal paths first."""
+    found = []
+    for path, item in doc["paths"].items():
+        pattern = re.compile("^" + re.sub(r"\\{[^}]+\\}", "[^/]+", re.escape(path)) + "/?$")
+        for method, op in item.items():
+            found.append((method.upper(), path.count("{"), pattern, op))
+    return sorted(found, key=lambda f: f[1])
+
+
+def strip(path):
+    path = path.split("?")[0]
+    for prefix in ("/api/v1", "/api"):
+        if path == prefix or path.startswith(prefix + "/"):
+            return path[len(prefix):] or "/"
+    return path
+
+
+class Check:
+    def __init__(self, openapi, asyncapi):
+        self.doc, self.asyncapi = openapi, asyncapi
+        self.ops = operations(openapi)
+        self.faults, self.seen_ops, self.seen_problems = [], collections.Counter(), collections.Counter()
+        self.seen_messages, self.exchanges, self.validators = collections.Counter(), 0, {}
+
+    def fault(self, text):
+        self.faults.append(text)
+
+    def validator(self, root, schema):
+        key = (id(root), json.dumps(schema, sort_keys=True))
+        if key not in self.validators:
+            resolver = jsonschema.RefResolver("", root)
+            self.validators[key] = jsonschema.Draft202012Validator(
+                schema, resolver=resolver, format_checker=jsonschema.FormatChecker(["uuid", "date-time"]))
+        return self.validators[key]
+
+    def breaks(self, root, schema, value):
+        error = next(iter(self.validator(root, schema).iter_errors(value)), None)
+        return error and f"{error.json_path}: {error.message[:300]}"
+
+    def find(self, method, path):
+        method = "GET" if method == "HEAD" else method
+        return next((op for m, _, p, op in self.ops if m == method and p.match(strip(path))), None)
+
+    def http(self, x):
+        self.exchanges += 1
+        kind = (x["responseType"] or "").split(";")[0]
+        op = self.find(x["method"], x["path"])
+        where = f"{x['method']} {x['path'][:120]} -> {x['status']}"
+        if kind == "application/problem+json":
+            self.problem(x, op, where)
+            return
+        if not op or x["status"] >= 400:
+            if op and not (x["status"] == 503 and "/health" in x["path"]):
+                self.fault(f"{where}: no problem document")
+            return
+        answer = op["responses"].get(str(x["status"]))
+        if not answer:
+            self.fault(f"{where}: status is not declared for {op['operationId']}")
+            return
+        self.seen_ops[op["operationId"]] += x["status"] < 300
+        schema = answer.get("content", {}).get(kind, {}).get("schema")
+        if schema and x["response"] and x["method"] != "HEAD":
+            wrong = self.breaks(self.doc, schema, json.loads(x["response"]))
+            if wrong:
+                self.fault(f"{where}: {wrong}")
+
+    def problem(self, x, op, where):
+        if x["method"] == "HEAD" or not x["response"]:
+            return
+        doc = json.loads(x["response"])
+        wrong = self.breaks(self.doc, {"$ref": "#/components/schemas/Problem"}, doc)
+        if wrong:
+            self.fault(f"{where}: problem {wrong}")
+            return
+        code = doc["code"]
+        self.seen_problems[code] += 1
+        if doc["status"] != x["status"]:
+            self.fault(f"{where}: document says {doc['status']}")
+        declared = op and {c for r in op["responses"].values() for c in r.get("x-problems", [])}
+        if op and code not in declared and code not in COMMON:
+            self.fault(f"{where}: problem {code} is not declared for {op['operationId']}")
+
+    def mqtt(self, x):
+        self.exchanges += 1
+        try:
+            message = json.loads(x["payload"])
+        except ValueError:
+            if x["direction"] == "in":
+                self.fault(f"{x['topic']}: payload is no JSON")
+            return
+        kind = message.get("t") if x["direction"] == "in" else "uplink:" + x["topic"].rsplit("/", 1)[-1]
+        schema = self.asyncapi.get("components", {}).get("messages", {}).get(kind)
+        if not schema:
+            if x["direction"] == "in":
+                self.fault(f"{x['topic']}: message {kind} is not in the AsyncAPI document")
+            return
+        wrong = self.breaks(self.asyncapi, schema["payload"], message)
+        # A device under test may send nonsense on purpose; what we send must be right.
+        if wrong and x["direction"] == "in":
+            self.fault(f"{x['topic']} {kind}: {wrong}")
+        elif not wrong:
+            self.seen_messages[kind] += 1
+
+    def complete(self):
+        for _, _, _, op in self.ops:
+            if not self.seen_ops[op["operationId"]]:
+                self.fault(f"operation never answered with success: {op['operationId']}")
+        declared = {c for _, _, _, op in self.ops for r in op["responses"].values() for c in r.get("x-problems", [])}
+        for code in sorted((declared | COMMON) - NEVER - set(self.seen_problems)):
+            self.fault(f"problem never provoked: {code}")
+        for kind in self.asyncapi.get("components", {}).get("messages", {}):
+            if not self.seen_messages[kind]:
+                self.fault(f"message never seen: {kind}")
+
+
+def main():
+    args = [a for a in sys.argv[1:] if a != "--partial"]
+    if len(args) != 3:
+        sys.exit(__doc__)
+    check = Check(json.loads(Path(args[0]).read_text()), json.loads(Path(args[1]).read_text()))
+    for log in sorted(Path(args[2]).glob("*.jsonl")):
+        with log.open(encoding="utf-8") as lines:
+            for line in lines:
+                x = json.loads(line)
+                (check.mqtt if "topic" in x else check.http)(x)
+    if "--partial" not in sys.argv:
+        check.complete()
+    for text in check.faults[:CASES]:
+        print("FAIL", text)
+    if len(check.faults) > CASES:
+        print(f"… and {len(check.faults) - CASES} more")
+    print(f"contract: {check.exchanges} exchanges, {len(check.seen_ops)} operations, "
+          f"{len(check.seen_problems)} problems, {len(check.seen_messages)} messages, {len(check.faults)} faults")
+    sys.exit(1 if check.faults or not check.exchanges else 0)
+
+
+main()
