@@ -8,13 +8,6 @@
 
 #define POINTER_MAX 160
 
-/* Where a value stands, from the leaf up; lives on the stack of check_value(). */
-struct place {
-	const struct place *up;
-	const char *key; /* NULL in an array */
-	size_t i;
-};
-
 /* `struct json` is never defined: it is json_t under a name that other files may know. */
 static const json_t *
 native(const struct json *v)
@@ -133,38 +126,6 @@ parse_fault(const json_error_t *je, struct err *err)
 		err, P_BAD_JSON, "at byte %d: %s", je->position, fault_text(json_error_code(je)));
 }
 
-/* RFC 6901: '~' and '/' in a key are written ~0 and ~1. */
-static void
-put_pointer(struct buf *b, const struct place *at)
-{
-	if (!at)
-		return;
-	put_pointer(b, at->up);
-	buf_putc(b, '/');
-	if (!at->key) {
-		buf_puti(b, (int64_t)at->i);
-		return;
-	}
-	for (const char *k = at->key; *k; k++) {
-		if (*k == '~' || *k == '/')
-			buf_puts(b, *k == '~' ? "~0" : "~1");
-		else
-			buf_putc(b, *k);
-	}
-}
-
-static enum problem
-value_fault(struct arena *a, const struct place *at, const char *what, struct err *err)
-{
-	struct buf b;
-
-	buf_init(&b, a, POINTER_MAX);
-	put_pointer(&b, at);
-	if (b.failed || b.n == 0)
-		return ERR_SAY(err, P_BAD_JSON, "%s", what);
-	return ERR_SAY(err, P_BAD_JSON, "%s: %s", b.p, what);
-}
-
 enum json_kind
 json_kind_of(const struct json *v)
 {
@@ -237,54 +198,107 @@ json_bool(const struct json *v)
 	return json_is_true(native(v));
 }
 
-static enum problem check_value(
-	struct arena *a, const struct json *v, const struct place *at, struct err *err);
+/* A container on the way down to a value, and where it stands among its children. */
+struct level {
+	const struct json *container;
+	void *it;
+	const char *key; /* NULL in an array */
+	size_t next;     /* item of an array */
+};
 
-static enum problem
-check_items(struct arena *a, const struct json *v, const struct place *at, struct err *err)
+/* A place in a document. Documents are walked with it, not by recursion. */
+struct walk {
+	struct level level[JSON_DEPTH_MAX];
+	size_t depth;
+};
+
+static bool
+next_child(struct level *l, const struct json **v)
 {
-	enum problem p = P_OK;
-
-	for (size_t i = 0; !p && i < json_size(v); i++)
-		p = check_value(a, json_item(v, i), &(struct place){ at, NULL, i }, err);
-	return p;
+	if (json_kind_of(l->container) == JSON_OBJ)
+		return json_next(l->container, &l->it, &l->key, v);
+	*v = json_item(l->container, l->next++);
+	return *v != NULL;
 }
 
-static enum problem
-check_members(struct arena *a, const struct json *v, const struct place *at, struct err *err)
+/* From *v to the value that follows it in the text; false after the last. */
+static bool
+walk_on(struct walk *w, const struct json **v)
 {
-	const struct json *value;
-	const char *name;
-	void *it = NULL;
-	enum problem p = P_OK;
-
-	while (!p && json_next(v, &it, &name, &value)) {
-		if (!text_valid(str_of(name)))
-			return value_fault(a, at, "forbidden character in a key", err);
-		p = check_value(a, value, &(struct place){ at, name, 0 }, err);
+	if (json_size(*v) > 0) {
+		CHECK(w->depth < JSON_DEPTH_MAX);
+		w->level[w->depth++] = (struct level){ .container = *v };
 	}
-	return p;
+	for (; w->depth > 0; w->depth--)
+		if (next_child(&w->level[w->depth - 1], v))
+			return true;
+	return false;
 }
 
-/* What jansson lets through and we do not. The depth is bounded by check_limits(). */
+/* RFC 6901: '~' and '/' in a key are written ~0 and ~1. */
+static void
+put_pointer(struct buf *b, const struct level *l)
+{
+	buf_putc(b, '/');
+	if (!l->key) {
+		buf_puti(b, (int64_t)l->next - 1);
+		return;
+	}
+	for (const char *k = l->key; *k; k++) {
+		if (*k == '~' || *k == '/')
+			buf_puts(b, *k == '~' ? "~0" : "~1");
+		else
+			buf_putc(b, *k);
+	}
+}
+
 static enum problem
-check_value(struct arena *a, const struct json *v, const struct place *at, struct err *err)
+value_fault(struct arena *a, const struct walk *w, const char *what, struct err *err)
+{
+	struct buf b;
+
+	buf_init(&b, a, POINTER_MAX);
+	for (size_t i = 0; i < w->depth; i++)
+		put_pointer(&b, &w->level[i]);
+	if (b.failed || b.n == 0)
+		return ERR_SAY(err, P_BAD_JSON, "%s", what);
+	return ERR_SAY(err, P_BAD_JSON, "%s: %s", b.p, what);
+}
+
+/* What jansson lets through and we do not: NULL, or what is wrong. */
+static const char *
+value_error(const struct json *v)
 {
 	switch (json_kind_of(v)) {
 	case JSON_STR:
-		return text_valid(json_str(v)) ? P_OK
-					       : value_fault(a, at, "forbidden character", err);
+		return text_valid(json_str(v)) ? NULL : "forbidden character";
 	case JSON_INT:
-		if (json_int(v) > JSON_INT_MAX || json_int(v) < -JSON_INT_MAX)
-			return value_fault(a, at, "number out of range", err);
-		return P_OK;
-	case JSON_ARR:
-		return check_items(a, v, at, err);
-	case JSON_OBJ:
-		return check_members(a, v, at, err);
+		return json_int(v) >= -JSON_INT_MAX && json_int(v) <= JSON_INT_MAX
+			       ? NULL
+			       : "number out of range";
 	default:
-		return P_OK;
+		return NULL;
 	}
+}
+
+static enum problem
+check_values(struct arena *a, const struct json *root, struct err *err)
+{
+	struct walk w = { .depth = 0 };
+	const struct json *v = root;
+
+	do {
+		const char *key = w.depth ? w.level[w.depth - 1].key : NULL;
+		const char *what = value_error(v);
+
+		if (key && !text_valid(str_of(key))) {
+			w.depth--; /* a key that cannot be shown: point to its object */
+			return value_fault(a, &w, "forbidden character in a key", err);
+		}
+		if (what)
+			return value_fault(a, &w, what, err);
+	} while (walk_on(&w, &v));
+	return P_OK;
 }
 
 enum problem
@@ -299,7 +313,7 @@ json_parse(struct arena *a, struct str text, const struct json **out, struct err
 	if (!root)
 		return parse_fault(&je, err);
 	arena_defer(a, release, root);
-	p = check_value(a, opaque(root), NULL, err);
+	p = check_values(a, opaque(root), err);
 	if (p)
 		return p;
 	*out = opaque(root);
@@ -321,23 +335,17 @@ digits_of(double real)
 	return n;
 }
 
-/* The most digits that any real below `v` needs: jansson prints all with the same number. */
+/* The most digits that any real in `v` needs: jansson prints all with the same number. */
 static int
 most_digits(const struct json *v)
 {
-	const struct json *value;
-	const char *name;
-	void *it = NULL;
-	int most = json_kind_of(v) == JSON_NUM ? digits_of(json_num(v)) : 0;
+	struct walk w = { .depth = 0 };
+	int most = 0;
 
-	for (size_t i = 0; json_kind_of(v) == JSON_ARR && i < json_size(v); i++) {
-		int n = most_digits(json_item(v, i));
+	do {
+		int n = json_kind_of(v) == JSON_NUM ? digits_of(json_num(v)) : 0;
 		most = n > most ? n : most;
-	}
-	while (json_kind_of(v) == JSON_OBJ && json_next(v, &it, &name, &value)) {
-		int n = most_digits(value);
-		most = n > most ? n : most;
-	}
+	} while (walk_on(&w, &v));
 	return most;
 }
 

@@ -24,8 +24,8 @@
 #include "base/rand.h"
 
 #define KEEPALIVE_S 10
-#define TICK_MS 1000 /* libmosquitto looks at its keepalive this often */
-#define STOP_TICK_MS 20
+#define TICK_US 1000000 /* libmosquitto looks at its keepalive this often */
+#define STOP_TICK_US 20000
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 5000
 #define FREE_WAIT_US 2000000
@@ -63,7 +63,7 @@ struct mqtt {
 	size_t flights;
 	int64_t retry_at_us;
 	uint32_t retry_ms;
-	int tick_ms;
+	int64_t tick_us;
 	bool open; /* there is a socket, perhaps not yet an accepted session */
 
 	pthread_t thread;
@@ -291,11 +291,13 @@ notice_close(struct mqtt *m)
 static int
 wait_ms(const struct mqtt *m)
 {
-	int64_t left_us = m->retry_at_us - clock_mono_us();
+	int64_t us = m->tick_us;
 
-	if (m->open || left_us > m->tick_ms * 1000)
-		return m->tick_ms;
-	return left_us > 0 ? (int)(left_us / 1000) + 1 : 0;
+	if (!m->open) {
+		int64_t left_us = m->retry_at_us - clock_mono_us();
+		us = left_us < us ? left_us : us;
+	}
+	return us > 0 ? (int)(us / 1000) + 1 : 0;
 }
 
 static void
@@ -330,7 +332,7 @@ finished(struct mqtt *m)
 	bool idle = m->queued == 0 && m->pending == 0;
 	bool late = clock_mono_us() >= m->stop_at_us;
 	pthread_mutex_unlock(&m->lock);
-	m->tick_ms = stop ? STOP_TICK_MS : TICK_MS;
+	m->tick_us = stop ? STOP_TICK_US : TICK_US;
 	return stop && (idle || late);
 }
 

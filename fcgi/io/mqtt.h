@@ -14,7 +14,7 @@
 
 /* Bounds of what waits for the broker; a message beyond them is dropped. */
 #define MQTT_PENDING_MAX 10000
-#define MQTT_PENDING_BYTES (16 * 1024 * 1024)
+#define MQTT_PENDING_BYTES ((size_t)16 << 20)
 /* Largest packet, as max_packet_size in the broker's configuration. */
 #define MQTT_PACKET_MAX 65536
 
