@@ -76,32 +76,30 @@ record(struct err *e, enum problem p, const char *file, int line)
 	e->line = line;
 }
 
-enum problem
+void
 err_set(struct err *e, enum problem p, const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (!e)
-		return p;
+		return;
 	record(e, p, file, line);
 	va_start(ap, fmt);
 	format(e->log, sizeof(e->log), fmt, ap);
 	va_end(ap);
-	return p;
 }
 
-enum problem
+void
 err_say(struct err *e, enum problem p, const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (!e)
-		return p;
+		return;
 	record(e, p, file, line);
 	va_start(ap, fmt);
 	format(e->detail, sizeof(e->detail), fmt, ap);
 	va_end(ap);
-	return p;
 }
 
 void

@@ -63,15 +63,16 @@ struct err {
 
 /*
  * Records and returns the problem: return ERR(err, P_NOT_FOUND, "no chat %s", id);
- * the text goes to `log`. A NULL err only returns the problem.
+ * the text goes to `log`. A NULL err only returns the problem. `p` is evaluated
+ * twice: an analyser that sees the value knows that the caller left on an error.
  */
-#define ERR(e, p, ...) err_set((e), (p), __FILE__, __LINE__, __VA_ARGS__)
-enum problem err_set(struct err *e, enum problem p, const char *file, int line, const char *fmt,
-	...) __attribute__((format(printf, 5, 6)));
+#define ERR(e, p, ...) (err_set((e), (p), __FILE__, __LINE__, __VA_ARGS__), (p))
+void err_set(struct err *e, enum problem p, const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 /* As ERR, but the text is meant for the client and goes to `detail`. */
-#define ERR_SAY(e, p, ...) err_say((e), (p), __FILE__, __LINE__, __VA_ARGS__)
-enum problem err_say(struct err *e, enum problem p, const char *file, int line, const char *fmt,
-	...) __attribute__((format(printf, 5, 6)));
+#define ERR_SAY(e, p, ...) (err_say((e), (p), __FILE__, __LINE__, __VA_ARGS__), (p))
+void err_say(struct err *e, enum problem p, const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 /* Adds a faulty field; beyond ERR_FIELDS_MAX they are dropped. */
 void err_field(struct err *e, const char *pointer, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -49,9 +49,9 @@ raised(const char *what, const PGresult *r, struct err *err)
 	if (p == P_OK)
 		return ERR(err, P_INTERNAL, "%s: raised the unknown problem %s", what, slug);
 	if (*detail)
-		ERR_SAY(err, p, "%s", detail);
+		(void)ERR_SAY(err, p, "%s", detail);
 	else
-		ERR(err, p, "%s: %s", what, slug);
+		(void)ERR(err, p, "%s: %s", what, slug);
 	if (*pointer)
 		err_field(err, pointer, *code ? code : "invalid", "%s", detail);
 	if (str_starts(str_of(retry), "retry=") &&
@@ -109,7 +109,7 @@ map_failure(const char *what, const PGresult *r, struct err *err)
 		if (c->name)
 			p = c->problem;
 	}
-	ERR(err, p, "%s: %s %s %s", what, state, error_field(r, PG_DIAG_MESSAGE_PRIMARY), name);
+	(void)ERR(err, p, "%s: %s %s %s", what, state, error_field(r, PG_DIAG_MESSAGE_PRIMARY), name);
 	if (strncmp(state, "23", 2) == 0 && c->name && *c->pointer)
 		err_field(err, c->pointer, c->code, "%s", "");
 	if (p == P_UNAVAILABLE)
