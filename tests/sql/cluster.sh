@@ -1,6 +1,6 @@
 # A private PostgreSQL cluster for tests, to be sourced:
 #   cluster_start    makes it below a new folder and sets PGHOST (a socket folder); no TCP
-#   cluster_schema   roles, database plaza, migrations, functions, views
+#   cluster_schema PLAZACTL DATABASE
 #   cluster_stop     stops it and removes the folder
 # PostgreSQL refuses to run as root, so root lends it to the user postgres.
 # shellcheck shell=sh
@@ -42,23 +42,11 @@ cluster_psql() {
 	psql -X -q -v ON_ERROR_STOP=1 "$@"
 }
 
-# Files are applied as the migrator does: as the owner, each in a transaction.
-cluster_apply() {
-	for file in "$@"; do
-		[ -e "$file" ] || continue
-		PGOPTIONS='-c client_min_messages=warning -c plpgsql.extra_errors=shadowed_variables' \
-			cluster_psql -1 -U plaza_owner -f "$file" plaza >/dev/null || return 1
-	done
-}
-
-cluster_code() {
-	cluster_apply "$1"/functions/*.sql "$1"/views/*.sql
-}
-
+# Roles, a database of this name, and the schema as plazactl makes it.
 cluster_schema() {
-	cluster_psql -v dbname=plaza -f "$1/bootstrap.sql" postgres >/dev/null &&
-		cluster_apply "$1"/migrations/*.sql &&
-		cluster_code "$1"
+	printf 'db = dbname=%s\n' "$2" >"$cluster_dir/$2.conf"
+	cluster_psql -v dbname="$2" -f sql/bootstrap.sql postgres >/dev/null &&
+		"$1" -c "$cluster_dir/$2.conf" migrate -d sql
 }
 
 cluster_stop() {

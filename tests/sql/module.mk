@@ -30,5 +30,5 @@ $(SQLT)/check_queries: $(SQLT)/check_queries.o $(LIB)
 	$(call link,$(LIBS_APP))
 
 .PHONY: check-sql
-check-sql: $(SQLT)/test_db $(SQLT)/check_queries
+check-sql: $(SQLT)/test_db $(SQLT)/check_queries $(B)/plazactl
 	$(Q)tests/sql/check $(SQLT)
