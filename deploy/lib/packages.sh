@@ -1,0 +1,59 @@
+# Installs what is missing of deploy/packages.txt, without starting or stopping any service.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # variables of deploy/run
+
+packages_of() {
+	awk -v wanted=" $* " '
+	/^#/ || NF == 0 { next }
+	/^\[/ { on = index(wanted, " " substr($0, 2, length($0) - 2) " "); next }
+	on' "$deploy/packages.txt" | sort -u
+}
+
+packages_missing() {
+	local p
+	for p in $(packages_of "$@"); do
+		# A virtual or renamed package counts when another one provides it.
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || echo "$p"
+	done
+}
+
+# Debian starts a service when its package is installed, and at every boot. Ours run privately, so both
+# are prevented for packages that come now; services that were here before are not touched.
+packages_install() {
+	local missing root=() deny=/usr/sbin/policy-rc.d denied=
+	missing=$(packages_missing "$@" | tr '\n' ' ')
+	[ -n "${missing% }" ] || return 0
+	say "Installing Debian packages: $missing"
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || die "these packages are missing and there is no sudo: $missing"
+		root=(sudo)
+	fi
+	if [ ! -e "$deny" ]; then
+		denied=yes
+		printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$deny" >/dev/null
+		"${root[@]}" chmod 755 "$deny"
+	fi
+	local status=0
+	"${root[@]}" apt-get -qq update || status=$?
+	# shellcheck disable=SC2086 # a list of names
+	[ "$status" != 0 ] || "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install -y --no-install-recommends $missing >/dev/null || status=$?
+	[ -z "$denied" ] || "${root[@]}" rm -f "$deny"
+	[ "$status" = 0 ] || die "apt-get failed"
+	units_disable "$missing" "${root[@]}"
+}
+
+units_disable() {
+	local p units=
+	for p in $1; do
+		case $p in
+		postgresql-15) units+=" postgresql.service" ;;
+		redis-server | mosquitto | apache2) units+=" $p.service" ;;
+		nginx-light) units+=" nginx.service" ;;
+		esac
+	done
+	shift
+	[ -n "$units" ] && [ -d /run/systemd/system ] || return 0
+	# shellcheck disable=SC2086 # a list of names
+	"$@" systemctl disable -q $units || true
+}

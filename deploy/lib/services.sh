@@ -1,0 +1,94 @@
+# Writes the configuration of a private stack and one script per service, from the same templates that
+# are installed on a server.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # variables of deploy/run
+
+put() {
+	local mode=$1 file=$2
+	cat >"$file.new"
+	own "$file.new"
+	chmod "$mode" "$file.new"
+	mv "$file.new" "$file"
+}
+
+# secret NAME BYTES: made once, as hexadecimal text.
+secret() {
+	[ -s "$dir/conf/$1.secret" ] || openssl rand -hex "$2" | put 600 "$dir/conf/$1.secret"
+}
+
+configure() {
+	local public=http://127.0.0.1:$http_port scale=100 header=X-Accel-Redirect
+	secret redis 32
+	secret mqtt 32
+	secret blob 32
+	secret admin 12
+	mkdir -p "$dir/conf/keys" "$dir/conf/nginx"
+	own "$dir/conf/keys" "$dir/conf/nginx"
+	[ "$limits" = on ] || scale=100000
+	[ "$web_server" = nginx ] || header=X-Sendfile
+	local passwords=$inst/usr/share/plaza/common-passwords.txt
+	[ -e "$passwords" ] || passwords=
+	values=(
+		"DIR=$dir" "ETC=$dir/conf/nginx" "RUN=$sockets" "LIB=$inst/usr/lib/plaza" "SECRETS=$dir/conf"
+		"BLOB=$dir/data/blob" "DOCS=$inst/usr/share/plaza/docs" "CACHE=$dir/cache" "LOG=$dir/log"
+		"REDIS_DIR=$dir/tmp" "REDIS_ACL=$dir/conf/users.acl" "CONF=$dir/conf/plaza.conf" "CORES=$(nproc)"
+		"LISTEN=127.0.0.1:$http_port" "SERVER_NAME=localhost" "PUBLIC_URL=$public"
+		"WEB_WORKERS=$web_workers" "WEB_QUEUE=$((web_workers * 32))"
+		"AUTH_QUEUE=$((auth_workers + 16))"
+		"EGRESS_WORKERS=$egress_workers" "EGRESS_QUEUE=$((egress_workers * 8))"
+		"UNLIMITED=127.0.0.1 \"\";" "MQTT_WS=127.0.0.1:$ws_port" "MQTT_PORT=$mqtt_port"
+		"MQTT_WS_PORT=$ws_port" "REDIS_SOCKET=$sockets/redis.sock" "MQTT_SOCKET=$sockets/mqtt.sock"
+		"CORS_ORIGINS=$cors_origin" "MQTT_MEMORY=268435456" "REDIS_MEMORY=64mb"
+		"MQTT_URLS=${public/http/ws}/mqtt mqtt://127.0.0.1:$mqtt_port"
+		"REDIS_PASSWORD_SHA256=$(tr -d '\n' <"$dir/conf/redis.secret" | sha256sum | cut -d' ' -f1)"
+		"DB=host=$sockets dbname=plaza" "BLOB_HEADER=$header" "PASSWORDS=$passwords"
+	)
+	{
+		fill "$etc/plaza.conf.in" "${values[@]}"
+		echo "rate_scale_percent = $scale"
+	} | put 640 "$dir/conf/plaza.conf"
+	fill "$etc/mosquitto/plaza.conf.in" "${values[@]}" | put 640 "$dir/conf/mosquitto.conf"
+	fill "$etc/redis/redis.conf.in" "${values[@]}" | put 640 "$dir/conf/redis.conf"
+	fill "$etc/redis/users.acl.in" "${values[@]}" | put 600 "$dir/conf/users.acl"
+	fill "$etc/nginx/headers.conf.in" "${values[@]}" | put 640 "$dir/conf/nginx/headers.conf"
+	fill "$etc/nginx/plaza.conf.in" "${values[@]}" | put 640 "$dir/conf/nginx/plaza.conf"
+	fill "$etc/apache/plaza.conf.in" "${values[@]}" | put 640 "$dir/conf/apache-plaza.conf"
+	fill "$deploy/conf/nginx.conf.in" "${values[@]}" | put 640 "$dir/conf/nginx.conf"
+	fill "$deploy/conf/apache2.conf.in" "${values[@]}" | put 640 "$dir/conf/apache2.conf"
+}
+
+# service NN-NAME STOP-SIGNAL COMMAND…
+service() {
+	local file=$dir/svc/$1 stop=$2
+	shift 2
+	{
+		printf '#!/bin/sh\n# stop=%s\nexec' "$stop"
+		printf ' %q' "$@"
+		echo
+	} | put 755 "$file"
+}
+
+# A socket and N workers that multiwatch keeps running.
+pool() {
+	local order=$1 name=$2 workers=$3 backlog=$4
+	service "$order-$name" TERM env "PLAZA_METRICS_DIR=$dir/tmp" spawn-fcgi -n -s "$sockets/$name.sock" -M 0660 -b "$backlog" -- \
+		/usr/bin/multiwatch -f "$workers" -r 1000000 -t 200 -s TERM -- \
+		"$inst/usr/sbin/plaza-fcgi" -c "$dir/conf/plaza.conf" -p "$name"
+}
+
+services() {
+	rm -f "$dir"/svc/*
+	service 10-postgres INT "$pg_bin/postgres" -D "$dir/data/pg"
+	service 20-redis TERM redis-server "$dir/conf/redis.conf"
+	service 30-mosquitto TERM mosquitto -c "$dir/conf/mosquitto.conf"
+	service 40-relay TERM "$inst/usr/sbin/plaza-relay" -c "$dir/conf/plaza.conf"
+	service 41-ingest TERM "$inst/usr/sbin/plaza-ingest" -c "$dir/conf/plaza.conf"
+	pool 50 web "$web_workers" 512
+	pool 51 auth "$auth_workers" 16
+	pool 52 egress "$egress_workers" 64
+	if [ "$web_server" = nginx ]; then
+		service 60-nginx TERM nginx -e stderr -p "$dir" -c "$dir/conf/nginx.conf"
+	else
+		service 60-apache TERM apache2 -DFOREGROUND -f "$dir/conf/apache2.conf"
+	fi
+}

@@ -1,0 +1,66 @@
+# Installation, the reader of the API document, checks of the deployment. Included by the Makefile.
+
+SBIN   := $(DESTDIR)$(PREFIX)/sbin
+LIBEX  := $(DESTDIR)$(PREFIX)/lib/plaza
+SHARE  := $(DESTDIR)$(PREFIX)/share/plaza
+MAN    := $(DESTDIR)$(PREFIX)/share/man
+UNITS  := $(DESTDIR)$(PREFIX)/lib/systemd/system
+SYSCONF := $(DESTDIR)/etc/plaza
+MAN8   := $(call src,fcgi/*.8 fcgi/*/*.8 realtime/*.8 realtime/*/*.8)
+MAN5   := $(call src,fcgi/*.5 fcgi/*/*.5 realtime/*.5 realtime/*/*.5)
+READER := build/docs/swagger-ui-bundle.js
+READER_PACKAGE := swagger-ui-dist@5.17.14
+PUT    := install -C -m 644
+
+# The reader comes from npm once; it is never part of the project. Without it /docs is a plain list.
+.PHONY: docs-reader
+docs-reader: $(READER)
+$(READER):
+	$(call say,NPM,$(READER_PACKAGE))
+	$(Q)mkdir -p build/npm $(@D)
+	$(Q)npm install --prefix build/npm --ignore-scripts --no-audit --no-fund --loglevel=error \
+		--fetch-retries=1 --fetch-timeout=20000 $(READER_PACKAGE) >/dev/null
+	$(Q)cp build/npm/node_modules/swagger-ui-dist/swagger-ui.css $(@D)/
+	$(Q)cp build/npm/node_modules/swagger-ui-dist/swagger-ui-bundle.js $@
+	$(Q)rm -rf build/npm
+
+.PHONY: install install-programs install-data install-config install-systemd uninstall
+install: install-programs install-data install-config install-systemd
+
+install-programs: all
+	$(Q)install -d $(SBIN) $(LIBEX)
+	$(Q)for f in $(filter-out %/plaza-image,$(BIN)); do install -C -m 755 $$f $(SBIN)/; done
+	$(Q)for f in $(filter %/plaza-image,$(BIN)); do install -C -m 755 $$f $(LIBEX)/; done
+	$(Q)if [ -e $(B)/plaza.so ]; then install -C -m 644 $(B)/plaza.so $(LIBEX)/; fi
+
+install-data:
+	$(Q)install -d $(SHARE)/docs $(MAN)/man5 $(MAN)/man8 $(addprefix $(SHARE)/sql/,migrations functions views demo)
+	$(Q)$(PUT) sql/bootstrap.sql $(SHARE)/sql/
+	$(Q)for d in migrations functions views demo; do \
+		for f in sql/$$d/*; do [ ! -f $$f ] || $(PUT) $$f $(SHARE)/sql/$$d/; done; done
+	$(Q)$(PUT) etc/docs/* $(wildcard build/docs/*) $(SHARE)/docs/
+	$(Q)if [ -e etc/common-passwords.txt ]; then $(PUT) etc/common-passwords.txt $(SHARE)/; fi
+	$(Q)for f in $(MAN8); do $(PUT) $$f $(MAN)/man8/; done
+	$(Q)for f in $(MAN5); do $(PUT) $$f $(MAN)/man5/; done
+
+# Existing configuration is left alone; the current form stands in share/plaza/etc.
+install-config:
+	$(Q)deploy/lib/install-config $(SHARE)/etc $(SYSCONF) $(PREFIX)
+
+install-systemd:
+	$(Q)install -d $(UNITS) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	$(Q)$(PUT) $(call src,deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target) $(UNITS)/
+	$(Q)$(PUT) deploy/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/plaza.conf
+	$(Q)$(PUT) deploy/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/plaza.conf
+
+# Configuration and data stay.
+uninstall:
+	rm -f $(addprefix $(SBIN)/,plaza-fcgi plaza-ingest plaza-relay plazactl plaza-setup)
+	rm -f $(addprefix $(MAN)/man8/,$(notdir $(MAN8))) $(addprefix $(MAN)/man5/,$(notdir $(MAN5)))
+	rm -f $(addprefix $(UNITS)/,$(notdir $(call src,deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target)))
+	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/plaza.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/plaza.conf
+	rm -rf $(LIBEX) $(SHARE)
+
+.PHONY: check-deploy
+check-deploy:
+	$(Q)deploy/lib/check

@@ -1,0 +1,26 @@
+// Shows /openapi.json with the reader beside this file; without it (no npm at set-up) as a plain list.
+'use strict';
+
+async function plainList(place) {
+	const doc = await (await fetch('/openapi.json')).json();
+	const list = document.createElement('ul');
+	for (const [path, methods] of Object.entries(doc.paths)) {
+		for (const [method, operation] of Object.entries(methods)) {
+			const item = document.createElement('li');
+			item.textContent = `${method.toUpperCase()} ${path}: ${operation.summary || ''}`;
+			list.append(item);
+		}
+	}
+	place.append(list);
+}
+
+if (window.SwaggerUIBundle) {
+	window.SwaggerUIBundle({
+		url: '/openapi.json',
+		dom_id: '#reader',
+		deepLinking: true,
+		validatorUrl: null, // sends nothing to anybody
+	});
+} else {
+	plainList(document.getElementById('reader'));
+}
