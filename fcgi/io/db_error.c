@@ -109,7 +109,8 @@ map_failure(const char *what, const PGresult *r, struct err *err)
 		if (c->name)
 			p = c->problem;
 	}
-	(void)ERR(err, p, "%s: %s %s %s", what, state, error_field(r, PG_DIAG_MESSAGE_PRIMARY), name);
+	(void)ERR(
+		err, p, "%s: %s %s %s", what, state, error_field(r, PG_DIAG_MESSAGE_PRIMARY), name);
 	if (strncmp(state, "23", 2) == 0 && c->name && *c->pointer)
 		err_field(err, c->pointer, c->code, "%s", "");
 	if (p == P_UNAVAILABLE)

@@ -15,7 +15,7 @@ void
 wire_drop(struct wire *w, const char *why)
 {
 	if (w->conn) {
-		snprintf(w->lost, sizeof(w->lost), "%s", why);
+		snprintf(w->lost, sizeof(w->lost), "%.*s", (int)sizeof(w->lost) - 1, why);
 		PQfinish(w->conn);
 	}
 	w->conn = NULL;

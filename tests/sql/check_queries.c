@@ -125,8 +125,8 @@ static bool
 may_run(PGconn *c, const struct query *q)
 {
 	char sql[200 + DB_PARAMS_MAX * 6];
-	int n = snprintf(sql, sizeof(sql), "EXPLAIN EXECUTE %s%s", q->name,
-		q->param_count ? "(NULL" : "");
+	int n = snprintf(
+		sql, sizeof(sql), "EXPLAIN EXECUTE %s%s", q->name, q->param_count ? "(NULL" : "");
 	PGresult *r;
 	const char *state;
 	bool denied;

@@ -479,6 +479,44 @@ a_slow_statement_is_stopped(void **state)
 	db_close(slow);
 }
 
+static void
+a_server_that_hangs_is_given_up(void **state)
+{
+	struct fixture *f = *state;
+	struct db *hung = connect_as("plaza_web", 100, false);
+	struct rows *r;
+	pid_t pid;
+	int64_t us = clock_mono_us();
+
+	db_reset(hung, f->arena);
+	assert_int_equal(q_t_pid(hung, &(struct q_t_pid){ 0 }, &r, &f->err), P_OK);
+	pid = (pid_t)rows_i64(r, 0, Q_T_PID_PID);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(
+		q_t_pid_write(hung, &(struct q_t_pid_write){ 0 }, &r, &f->err), P_UNAVAILABLE);
+	us = clock_mono_us() - us;
+	kill(pid, SIGCONT);
+	assert_non_null(strstr(f->err.log, "no answer in time"));
+	assert_true(us < 5000000);
+	assert_int_equal(q_t_pid(hung, &(struct q_t_pid){ 0 }, &r, &f->err), P_OK);
+	db_close(hung);
+}
+
+static void
+more_than_the_sockets_hold_goes_both_ways(void **state)
+{
+	struct fixture *f = *state;
+	size_t n = 8 * 1024 * 1024;
+	char *text = malloc(n);
+	struct rows *r;
+
+	memset(text, 'x', n);
+	assert_int_equal(
+		q_t_types(f->db, &(struct q_t_types){ .t = { text, n } }, &r, &f->err), P_OK);
+	assert_int_equal(rows_str(r, 0, Q_T_TYPES_T).n, n);
+	free(text);
+}
+
 /* ---- repetition ---- */
 
 static void
@@ -797,6 +835,8 @@ main(void)
 		DB_TEST(text_of_the_database_stays_in_the_log),
 		DB_TEST(a_constraint_that_breaks_at_the_commit_is_seen),
 		DB_TEST(a_slow_statement_is_stopped),
+		DB_TEST(a_server_that_hangs_is_given_up),
+		DB_TEST(more_than_the_sockets_hold_goes_both_ways),
 		DB_TEST(conflicts_are_repeated_up_to_five_times),
 		DB_TEST(the_start_of_a_transaction_is_repeated_but_nothing_after_it),
 		DB_TEST(a_connection_that_ended_at_rest_is_not_noticed),
