@@ -124,9 +124,12 @@ $(B)/plaza-image: $(call obj,$(IMAGE_SRC))
 	$(call link,$(VIPS_LIBS))
 
 # The broker opens the plugin: a shared object of the verifying half of the library only.
-$(B)/plaza.so: $(call obj,$(PLUGIN_SRC)) $(call obj,$(BASE_SRC) fcgi/io/token.c fcgi/io/digest.c fcgi/io/conf.c)
+PLUGIN_IO := token claims keys digest conf json json_write
+PLUGIN_MAP := realtime/plugin/plugin.map
+$(B)/plaza.so: $(call obj,$(PLUGIN_SRC) realtime/topics.c $(BASE_SRC) $(PLUGIN_IO:%=fcgi/io/%.c)) $(PLUGIN_MAP)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(filter-out -pie,$(LDFLAGS)) -shared -o $@ $^ $(LIBS_JSON) $(LIBS_TOK)
+	$(Q)$(CC) $(filter-out -pie,$(LDFLAGS)) -shared -Wl,--version-script=$(PLUGIN_MAP) -o $@ \
+		$(filter %.o,$^) $(LIBS_JSON) $(LIBS_TOK)
 
 -include tests/module.mk
 -include deploy/module.mk

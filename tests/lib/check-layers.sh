@@ -18,7 +18,7 @@ layer fcgi/main.c base/ io/ http/ api/ door/ queries.h
 layer fcgi/ctl base/ io/ http/ api/ ctl/ queries.h topics.h events.h
 layer fcgi/tools base/
 layer realtime base/ topics.h events.h topics.def events.def
-layer realtime/plugin base/ io/token.h io/digest.h io/conf.h plugin/ topics.h topics.def
+layer realtime/plugin base/ io/token.h io/digest.h io/conf.h io/json.h plugin/ topics.h topics.def
 layer realtime/relay base/ io/ relay/ queries.h topics.h events.h
 layer realtime/ingest base/ io/ http/ api/ ingest/ queries.h topics.h events.h
 foreign argon2.h fcgi/io/password
