@@ -3,11 +3,10 @@
 #include "door/fcgi.h"
 #include "http/app.h"
 #include "http/describe.h"
-#include "http/route.h"
+#include "io/notify.h"
 
 #include <getopt.h>
 #include <stdio.h>
-#include <systemd/sd-daemon.h>
 
 #define DEFAULT_CONF "/etc/plaza/plaza.conf"
 #define DOCUMENT_MAX (4 * 1024 * 1024)
@@ -77,9 +76,9 @@ serve(const struct options *o)
 		return 1;
 	}
 	log_event(LOG_INFO, "start", LZ("pool", o->pool), LZ("version", PLAZA_VERSION));
-	(void)sd_notify(0, "READY=1");
+	notify_ready();
 	bool good = fcgi_serve(app, fd, app->conf->stop_after_requests);
-	(void)sd_notify(0, "STOPPING=1");
+	notify_stopping();
 	log_event(LOG_INFO, "stop", LB("good", good));
 	app_free(app);
 	return good ? 0 : 1;

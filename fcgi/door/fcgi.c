@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 
 #define CONNS_MAX 512
 #define EVENTS_MAX 32
@@ -82,8 +82,9 @@ fcgi_listen(const char *path, struct err *err)
 
 	if (path)
 		return listen_on(path, err);
-	if (sd_listen_fds(1) > 0)
-		return SD_LISTEN_FDS_START;
+	int passed = notify_listen_fd();
+	if (passed >= 0)
+		return passed;
 	if (fstat(0, &st) == 0 && S_ISSOCK(st.st_mode))
 		return 0;
 	(void)ERR_SAY(err, P_INTERNAL,

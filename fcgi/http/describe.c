@@ -322,7 +322,7 @@ lower(const char *z, char out[16])
 {
 	size_t i = 0;
 
-	for (; z[i] && i < 15; i++)
+	for (; i < 15 && z[i]; i++)
 		out[i] = (char)(z[i] + ('a' - 'A'));
 	out[i] = '\0';
 }

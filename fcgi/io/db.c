@@ -323,15 +323,16 @@ db_run(struct db *db, const struct query *q, const void *params, struct rows **o
 	CHECK(db->arena && !db->wire.bare);
 	if (db->tx == TX_FAILED)
 		return ERR(err, P_INTERNAL, "%s: the transaction has failed before", q->name);
-	if (!db->replayed) {
-		p = try_run(db, &x, q, params, err);
-		if (!p && x.fault == FAULT_FINISHED)
-			p = fetch_replay(db, &x, err);
-		else
-			settle(db, &x, p);
+	CHECK(!db->replayed); /* P_REPLAYED has told the caller to stop */
+	p = try_run(db, &x, q, params, err);
+	if (!p && x.fault == FAULT_FINISHED) {
+		p = fetch_replay(db, &x, err);
+		p = p ? p : P_REPLAYED;
+	} else {
+		settle(db, &x, p);
 	}
 	if (!p)
-		*out = db->replayed ? rows_new(db->arena, NULL) : take_rows(db, &x);
+		*out = take_rows(db, &x);
 	exchange_clear(&x);
 	db->us += clock_mono_us() - start;
 	return p;
@@ -365,7 +366,7 @@ db_commit(struct db *db, struct err *err)
 	struct exchange x = { .n = 0 };
 	enum tx was = db->tx;
 
-	CHECK(was != TX_NONE || db->replayed);
+	CHECK(was != TX_NONE);
 	if (was == TX_OPEN)
 		return commit(db, &x, err);
 	db_rollback(db);
@@ -385,8 +386,6 @@ db_claim_commit(struct db *db, int status, struct str headers, struct str body, 
 	struct exchange x = { .n = 0 };
 	enum problem p;
 
-	if (db->replayed)
-		return P_OK;
 	if (db->tx != TX_OPEN || !db->claimed) {
 		db_rollback(db);
 		return ERR(err, P_INTERNAL, "no claimed transaction to commit");

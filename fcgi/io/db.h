@@ -125,10 +125,9 @@ void db_identity(struct db *db, const struct db_identity *who);
  * Idempotency (draft-ietf-httpapi-idempotency-key-header-07). After
  * db_claim() the next statement opens a transaction in which the key is
  * claimed first, in the same round trip. If the key is taken that statement
- * does not run and the call returns P_KEY_IN_FLIGHT, P_KEY_REUSED, or P_OK
- * with db_replayed() true. In that case the rows are blank (none there, every
- * value reads as NULL), and so are those of all later calls, which do not
- * reach the server: the caller asks db_replayed() before it uses a result.
+ * does not run and the call returns P_KEY_IN_FLIGHT, P_KEY_REUSED, or
+ * P_REPLAYED: then db_replayed() has the stored answer and no further call
+ * may be made for this request.
  * `scope` is the route's name, `hash` 32 bytes over method, path and payload.
  */
 void db_claim(struct db *db, struct str scope, struct str key, struct str hash);

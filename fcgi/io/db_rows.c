@@ -24,7 +24,7 @@ rows_new(struct arena *a, PGresult *r)
 size_t
 rows_count(const struct rows *r)
 {
-	return r->result ? (size_t)PQntuples(r->result) : 0;
+	return (size_t)PQntuples(r->result);
 }
 
 struct str
@@ -33,8 +33,6 @@ rows_str(const struct rows *r, size_t row, size_t col)
 	int i = (int)row;
 	int k = (int)col;
 
-	if (!r->result)
-		return (struct str){ NULL, 0 };
 	CHECK(row < rows_count(r) && col < (size_t)PQnfields(r->result));
 	if (PQgetisnull(r->result, i, k))
 		return (struct str){ NULL, 0 };

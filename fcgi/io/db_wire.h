@@ -64,7 +64,7 @@ struct exchange {
 };
 
 struct rows {
-	PGresult *result; /* NULL = the blank rows of a replay */
+	PGresult *result;
 };
 
 /* ---- db_wire.c ---- */
