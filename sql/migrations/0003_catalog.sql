@@ -92,10 +92,11 @@ CREATE TABLE stock (
     product_id    uuid        NOT NULL,
     quantity      integer     NOT NULL,
     low_threshold integer     NOT NULL DEFAULT 0,
-    low           boolean     NOT NULL DEFAULT false, -- an alert was sent and the stock has not recovered since
+    alerted       smallint    NOT NULL DEFAULT 0, -- what the seller was told, and has not recovered since: stock_level()
     updated_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT stock_pkey PRIMARY KEY (product_id),
     CONSTRAINT stock_product_fkey FOREIGN KEY (product_id) REFERENCES product (id),
     CONSTRAINT stock_quantity_check CHECK (quantity >= 0),
-    CONSTRAINT stock_threshold_check CHECK (low_threshold >= 0)
+    CONSTRAINT stock_threshold_check CHECK (low_threshold >= 0),
+    CONSTRAINT stock_alerted_check CHECK (alerted BETWEEN 0 AND 2)
 ) WITH (fillfactor = 80);
