@@ -49,11 +49,13 @@ struct route {
 	bool page;                    /* a list of `returns` with nextCursor */
 	const char *media;            /* other media type than JSON */
 	enum limit_class limit;
-	bool idem;                             /* Idempotency-Key required, answer stored */
-	bool if_match;                         /* reads If-Match (documented) */
-	int cache_s;                           /* public caching, with ETag */
-	bool bare;                             /* reachable without prefix */
-	bool hidden;                           /* not in the OpenAPI document (aliases) */
+	bool idem;     /* Idempotency-Key required, answer stored */
+	bool if_match; /* reads If-Match (documented) */
+	int cache_s;   /* public caching, with ETag */
+	bool bare;     /* reachable without prefix */
+	bool signs_in; /* gives tokens: Authorization is not read, so that an old one does no harm,
+			  and the answer is never stored */
+	bool hidden;   /* not in the OpenAPI document (aliases) */
 	const char *mqtt;                      /* uplink verb that runs this row, see topics.def */
 	enum problem problems[ROUTE_PROBLEMS]; /* beyond the ones that derive from the row */
 	const char *tag;                       /* OpenAPI group */

@@ -45,6 +45,7 @@ check_row(const struct route *r)
 	CHECK(r->method > HTTP_HEAD || r->method == HTTP_GET);
 	CHECK(!r->idem || r->method == HTTP_POST || r->method == HTTP_PATCH);
 	CHECK(!r->body || r->method != HTTP_GET);
+	CHECK(!r->signs_in || (r->roles & ROLE_PUBLIC));
 	if (r->query)
 		schema_check(r->query);
 	if (r->body)
@@ -270,7 +271,7 @@ route_problems(const struct route *r, enum problem *out, size_t max)
 
 	if (!(r->roles & ROLE_PUBLIC))
 		add_problem(out, &n, max, P_UNAUTHENTICATED);
-	if (r->roles != 0)
+	if (!r->signs_in)
 		add_problem(out, &n, max, P_BAD_TOKEN);
 	if (!(r->roles & ROLE_PUBLIC) && (r->roles & ROLE_ANY) != ROLE_ANY)
 		add_problem(out, &n, max, P_FORBIDDEN);

@@ -127,7 +127,7 @@ stage_authenticate(struct request *req)
 {
 	struct str header = req_header(req, "AUTHORIZATION");
 
-	if (header.p && header.n > 0) {
+	if (header.p && header.n > 0 && !req->route->signs_in) {
 		enum problem p = authenticate(req, header);
 		if (p)
 			return p;
@@ -344,6 +344,12 @@ security_headers(struct request *req)
 	buf_put(&req->resp.headers, fixed, sizeof(fixed) - 1);
 }
 
+static bool
+is_private(const struct request *req)
+{
+	return req->who.role != ROLE_NONE || (req->route && req->route->signs_in);
+}
+
 static void
 caching_headers(struct request *req)
 {
@@ -362,8 +368,8 @@ caching_headers(struct request *req)
 	if (good && route && route->cache_s > 0 && req->who.role == ROLE_NONE)
 		resp_cache(req, route->cache_s);
 	else
-		resp_header(req, "Cache-Control",
-			req->who.role != ROLE_NONE || !good ? "no-store" : "no-cache");
+		resp_header(
+			req, "Cache-Control", is_private(req) || !good ? "no-store" : "no-cache");
 	resp_header(req, "Vary", "Origin, Authorization, Accept-Language");
 }
 
