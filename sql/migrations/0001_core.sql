@@ -39,8 +39,6 @@ CREATE TABLE credential (
     account_id    uuid        NOT NULL,
     password_hash text        NOT NULL,
     changed_at    timestamptz NOT NULL DEFAULT now(),
-    failures      integer     NOT NULL DEFAULT 0,
-    locked_until  timestamptz,
     CONSTRAINT credential_pkey PRIMARY KEY (account_id),
     CONSTRAINT credential_account_fkey FOREIGN KEY (account_id) REFERENCES account (id) ON DELETE CASCADE
 );
@@ -60,24 +58,26 @@ CREATE TABLE session (
     CONSTRAINT session_pkey PRIMARY KEY (id),
     CONSTRAINT session_account_fkey FOREIGN KEY (account_id) REFERENCES account (id) ON DELETE CASCADE,
     CONSTRAINT session_reason_check CHECK (revoke_reason IN
-        ('logout', 'logout_all', 'password_change', 'reuse', 'admin', 'expired', 'suspended'))
+        ('logout', 'logout_all', 'password_change', 'reuse', 'admin', 'expired', 'suspended', 'limit'))
 );
-CREATE INDEX session_account_idx ON session (account_id, created_at DESC);
+CREATE INDEX session_account_idx ON session (account_id, id DESC) WHERE revoked_at IS NULL;
 CREATE INDEX session_expires_idx ON session (expires_at);
 
--- Refresh tokens are opaque; only their SHA-256 is kept. `spent_at` marks the used ones of a session.
+-- Refresh tokens are opaque; only their SHA-256 is kept. `spent_at` marks the used ones of a session, which tell
+-- theft when they come again. A successor is computed from the token and `successor_salt`; `successor` is its SHA-256.
 CREATE TABLE refresh_token (
-    token_hash bytea       NOT NULL,
-    session_id uuid        NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    expires_at timestamptz NOT NULL,
-    spent_at   timestamptz,
-    successor  bytea,
+    token_hash     bytea       NOT NULL,
+    session_id     uuid        NOT NULL,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    spent_at       timestamptz,
+    successor      bytea,
+    successor_salt bytea,
     CONSTRAINT refresh_token_pkey PRIMARY KEY (token_hash),
     CONSTRAINT refresh_token_session_fkey FOREIGN KEY (session_id) REFERENCES session (id) ON DELETE CASCADE,
     CONSTRAINT refresh_token_hash_check CHECK (octet_length(token_hash) = 32)
 );
 CREATE INDEX refresh_token_session_idx ON refresh_token (session_id);
+CREATE UNIQUE INDEX refresh_token_live_key ON refresh_token (session_id) WHERE spent_at IS NULL;
 
 -- A seller's storefront. Its id is the room of shop events, s/{id}/in.
 CREATE TABLE shop (
