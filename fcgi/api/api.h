@@ -6,5 +6,8 @@
 #include "http/route.h"
 
 extern const struct route_table system_routes;
+extern const struct route_table auth_routes;
+extern const struct route_table auth_session_routes;
+extern const struct route_table user_routes;
 
 #endif

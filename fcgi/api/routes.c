@@ -3,5 +3,8 @@
 
 const struct route_table *const route_tables[] = {
 	&system_routes,
+	&auth_routes,
+	&auth_session_routes,
+	&user_routes,
 };
 const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);
