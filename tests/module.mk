@@ -107,3 +107,15 @@ check-analyzer: $(B)/gen/queries.h
 		-c -o /dev/null @
 	@echo "check-analyzer: $(words $(SRC_C)) files"
 -include tests/sql/module.mk
+
+# --- documents --------------------------------------------------------------
+# Printed by the programs and committed; check-docs fails when the two differ, and lints the manual.
+DOCS := etc/openapi.json etc/asyncapi.json etc/plaza.conf fcgi/plaza.conf.5
+.PHONY: docs check-docs
+docs: $(B)/plaza-fcgi $(B)/plaza-relay
+	$(Q)tests/lib/docs.sh $(B) .
+check-docs: $(B)/plaza-fcgi $(B)/plaza-relay
+	$(Q)rm -rf $(B)/docs && tests/lib/docs.sh $(B) $(B)/docs
+	$(Q)for f in $(DOCS); do cmp -s $$f $(B)/docs/$$f || { echo "$$f is stale: make docs"; exit 1; }; done
+	$(Q)mandoc -T lint -W warning $(MAN8) $(MAN5)
+	@echo "check-docs: $(words $(DOCS)) documents and $(words $(MAN8) $(MAN5)) manual pages are as printed"
