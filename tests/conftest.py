@@ -8,16 +8,22 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "lib"))
 
 from plazatest import env as env_module  # noqa: E402
+from plazatest import logs  # noqa: E402
 from plazatest import sql as sql_module  # noqa: E402
 from plazatest.http import Users  # noqa: E402
 from plazatest.mqtt import Device  # noqa: E402
 
+FOUND = pytest.StashKey()
+
 
 @pytest.fixture(scope="session")
-def env():
+def env(request):
     e, stop = env_module.start()
     yield e
-    stop()
+    # A defect that a log tells of fails the run, whatever the tests said.
+    found = logs.reports(e)
+    request.config.stash[FOUND] = found
+    stop(not found and not request.session.testsfailed)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +51,7 @@ def admin(users):
     return users.admin()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sql(env):
     """sql(text, args) as the owner of the schema."""
     return lambda text, args=(), user="plaza_owner": sql_module.query(env, text, args, user)
@@ -65,7 +71,31 @@ def device(env):
         d.close()
 
 
+@pytest.fixture(scope="session")
+def note(request):
+    """note(text): a figure to be shown at the end of the run."""
+    return request.config.stash.setdefault(NOTES, []).append
+
+
+NOTES = pytest.StashKey()
+
+
 def pytest_configure(config):
     folder = os.environ.get("PLAZA_EXCHANGES")
     if folder:
         os.makedirs(folder, exist_ok=True)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if session.config.stash.get(FOUND, []) and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for text in config.stash.get(NOTES, []):
+        terminalreporter.write_line(f"  {text}")
+    found = config.stash.get(FOUND, [])
+    for name, line in found[:10]:
+        terminalreporter.write_line(f"FAILED log {name}: {line}", red=True)
+    if len(found) > 10:
+        terminalreporter.write_line(f"… and {len(found) - 10} more lines in the logs", red=True)

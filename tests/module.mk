@@ -119,3 +119,4 @@ check-docs: $(B)/plaza-fcgi $(B)/plaza-relay
 	$(Q)for f in $(DOCS); do cmp -s $$f $(B)/docs/$$f || { echo "$$f is stale: make docs"; exit 1; }; done
 	$(Q)mandoc -T lint -W warning $(MAN8) $(MAN5)
 	@echo "check-docs: $(words $(DOCS)) documents and $(words $(MAN8) $(MAN5)) manual pages are as printed"
+-include tests/suites.mk

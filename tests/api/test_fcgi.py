@@ -47,19 +47,24 @@ def broken_streams():
         yield f"both {n:#x}", fcgi.begin() + fcgi.record(fcgi.PARAMS, size + size + b"a") + fcgi.record(fcgi.PARAMS)
 
 
+def named(streams):
+    streams = list(streams)
+    return {"argvalues": [data for _, data in streams], "ids": [name for name, _ in streams]}
+
+
 def accounts(sql):
     return sql("SELECT count(*) FROM account WHERE email = 'x@plaza.example'")[0][0]
 
 
-@pytest.mark.parametrize("name,data", cut_streams())
-def test_r3_a_request_cut_short_has_no_effect(env, sql, name, data):
+@pytest.mark.parametrize("data", **named(cut_streams()))
+def test_r3_a_request_cut_short_has_no_effect(env, sql, data):
     out = fcgi.exchange(env.auth_socket, data)
-    assert fcgi.status(out) in (None, 400, 413)
+    assert fcgi.status(out) in (None, 400, 404, 413)
     assert accounts(sql) == 0
 
 
-@pytest.mark.parametrize("name,data", broken_streams())
-def test_r2_broken_records_never_take_the_pool_down(env, anonymous, name, data):
+@pytest.mark.parametrize("data", **named(broken_streams()))
+def test_r2_broken_records_never_take_the_pool_down(env, anonymous, data):
     fcgi.exchange(env.web_socket, data, timeout=2)
     assert anonymous.get("/health/live").status == 200
 

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Checks a log of exchanges against the printed documents.
 
-usage: contract.py OPENAPI.json ASYNCAPI.json EXCHANGES_DIR [--partial]
+usage: contract.py OPENAPI.json ASYNCAPI.json EXCHANGES_DIR... [--partial]
 
 Fails when an answer breaks its schema, when a status or problem is not declared for its operation, when an
-MQTT message breaks its schema, and (unless --partial) when an operation was never answered with success, a
-problem was never provoked, or a message was never seen.
+MQTT message breaks its schema, when a member has the name of a secret, and (unless --partial) when an operation
+was never answered with success, a problem was never provoked, or a message was never seen.
 """
 import collections
 import json
@@ -22,6 +22,19 @@ COMMON = {"bad-request", "duplicate-parameter", "invalid", "not-found", "method-
 # Not to be provoked by tests: they tell of defects.
 NEVER = {"internal"}
 CASES = 20  # findings shown in full
+# Columns that never leave the server, under whatever spelling; the read mask of everybody (R39).
+SECRET = re.compile(r"password_?hash|token_?hash|successor|email_?hash|secret|private_?key|title_?search|deleted_?at|"
+                    r"key_?hash|^path$|^hash$", re.IGNORECASE)
+
+
+FORMATS = jsonschema.FormatChecker(["uuid"])
+TIME = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d(\.\d+)?Z")
+
+
+@FORMATS.checks("date-time")
+def is_time(value):
+    """RFC 3339 in UTC, as all our times are."""
+    return not isinstance(value, str) or bool(TIME.fullmatch(value))
 
 
 def operations(doc):
@@ -42,6 +55,15 @@ def strip(path):
     return path
 
 
+def secret_member(value):
+    """Name of the first member, at any depth, that looks like a secret column."""
+    if isinstance(value, dict):
+        return next((k for k in value if SECRET.search(k)), None) or secret_member(list(value.values()))
+    if isinstance(value, list):
+        return next((found for v in value if (found := secret_member(v))), None)
+    return None
+
+
 class Check:
     def __init__(self, openapi, asyncapi):
         self.doc, self.asyncapi = openapi, asyncapi
@@ -57,7 +79,7 @@ class Check:
         if key not in self.validators:
             resolver = jsonschema.RefResolver("", root)
             self.validators[key] = jsonschema.Draft202012Validator(
-                schema, resolver=resolver, format_checker=jsonschema.FormatChecker(["uuid", "date-time"]))
+                schema, resolver=resolver, format_checker=FORMATS)
         return self.validators[key]
 
     def breaks(self, root, schema, value):
@@ -85,6 +107,8 @@ class Check:
             self.fault(f"{where}: status is not declared for {op['operationId']}")
             return
         self.seen_ops[op["operationId"]] += x["status"] < 300
+        if x["response"] and (name := secret_member(json.loads(x["response"]))):
+            self.fault(f"{where}: member {name} is not to be told")
         schema = answer.get("content", {}).get(kind, {}).get("schema")
         if schema and x["response"] and x["method"] != "HEAD":
             wrong = self.breaks(self.doc, schema, json.loads(x["response"]))
@@ -142,10 +166,10 @@ class Check:
 
 def main():
     args = [a for a in sys.argv[1:] if a != "--partial"]
-    if len(args) != 3:
+    if len(args) < 3:
         sys.exit(__doc__)
     check = Check(json.loads(Path(args[0]).read_text()), json.loads(Path(args[1]).read_text()))
-    for log in sorted(Path(args[2]).glob("*.jsonl")):
+    for log in sorted(f for folder in args[2:] for f in Path(folder).glob("*.jsonl")):
         with log.open(encoding="utf-8") as lines:
             for line in lines:
                 x = json.loads(line)

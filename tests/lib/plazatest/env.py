@@ -1,10 +1,13 @@
 """Addresses of the stack under test: the `env` file that deploy/run writes into its run folder."""
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
+WORKERS = 4
 
 
 class Env:
@@ -21,15 +24,46 @@ class Env:
         raise AttributeError(f"{self.path} has no {name.upper()}")
 
 
-def start():
-    """The running stack named by PLAZA_TEST_ENV, or one of our own. Returns (env, stop)."""
+def program(name):
+    """A program of the build under test, also before any stack runs (tests are made out of its tables)."""
     named = os.environ.get("PLAZA_TEST_ENV")
     if named:
-        return Env(named), lambda: None
+        return Path(Env(named).bin_dir) / name
+    return Path(os.environ.get("PLAZA_BUILD") or ROOT / "build" / os.environ.get("PLAZA_PROFILE", "release")) / name
+
+
+def document(name):
+    """What the program prints about itself: routes, openapi, problems, …"""
+    return subprocess.run([program("plaza-fcgi"), "-x", name], check=True, capture_output=True, text=True).stdout
+
+
+def run(*args):
+    """deploy/run; what it says goes to the terminal."""
+    subprocess.run([str(ROOT / "deploy/run"), *args], check=True, cwd=ROOT, stdout=sys.stderr)
+
+
+def start(workers=WORKERS):
+    """The running stack named by PLAZA_TEST_ENV, or one of our own. Returns (env, stop(good))."""
+    named = os.environ.get("PLAZA_TEST_ENV")
+    if named:
+        return Env(named), lambda good: None
     folder = tempfile.mkdtemp(prefix="plaza-test.", dir="/tmp")
-    run = [str(ROOT / "deploy/run"), "--dir", folder, "--no-demo", "--detach"]
+    os.chmod(folder, 0o755)
+
+    def stop(good):
+        run("stop", "--dir", folder)
+        if good:
+            shutil.rmtree(folder)
+        else:
+            print(f"\nThe run folder is kept: {folder}", file=sys.stderr)
+
+    args = ["--dir", folder, "--no-demo", "--no-limits", "--no-fsync", "--detach",
+            "--workers", str(workers), "--auth", "2", "--egress", "1"]
     if os.environ.get("WEB") == "apache":
-        run.append("--apache")
-    subprocess.run(run, check=True, cwd=ROOT)
-    return Env(Path(folder) / "env"), lambda: subprocess.run(
-        [str(ROOT / "deploy/run"), "stop", "--dir", folder], check=True, cwd=ROOT)
+        args.append("--apache")
+    try:
+        run(*args)
+    except subprocess.CalledProcessError:
+        stop(False)
+        raise
+    return Env(Path(folder) / "env"), stop

@@ -1,0 +1,24 @@
+# Suites around a running stack. Included by tests/module.mk.
+# Each starts one with deploy/run, which builds the programs of this profile.
+# check-contract joins the exchanges of the suites that have run before it.
+SUITE_ENV = PLAZA_PROFILE=$(PROFILE) $(if $(WEB),WEB=$(WEB)) \
+	$(if $(filter asan,$(PROFILE)),ASAN_OPTIONS=abort_on_error=0:detect_leaks=1)
+SUITE     = $(SUITE_ENV) tests/lib/run-suite.sh $(B)
+CONTRACT  = /usr/bin/python3 tests/lib/contract.py $(B)/openapi.json $(B)/asyncapi.json
+
+.PHONY: check-api check-rt check-faults check-contract
+check-api: all $(B)/openapi.json $(B)/asyncapi.json
+	$(Q)$(SUITE) api $(ARGS)
+	$(Q)$(CONTRACT) $(B)/exchanges/api* --partial
+check-rt: all $(B)/openapi.json $(B)/asyncapi.json
+	$(Q)$(SUITE) realtime $(ARGS)
+	$(Q)$(CONTRACT) $(B)/exchanges/realtime* --partial
+check-faults: all
+	$(Q)$(SUITE) faults $(ARGS)
+check-contract: $(B)/openapi.json $(B)/asyncapi.json
+	$(Q)$(CONTRACT) $(B)/exchanges/api* $(B)/exchanges/realtime*
+
+$(B)/openapi.json: $(B)/plaza-fcgi
+	$(Q)$< -x openapi >$@
+$(B)/asyncapi.json: $(if $(RELAY_SRC),$(B)/plaza-relay)
+	$(Q)$(if $<,$< -x asyncapi,echo '{}') >$@
