@@ -3,7 +3,7 @@
 # shellcheck disable=SC2154 # variables of deploy/run
 
 environment() {
-	put 644 "$dir/env" <<-EOF
+	put 640 "$dir/env" <<-EOF
 		BASE_URL=http://127.0.0.1:$http_port
 		WEB_SERVER=$web_server
 		CORS_ORIGIN=$cors_origin

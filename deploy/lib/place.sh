@@ -26,9 +26,7 @@ place_dir() {
 	local asked=$1 hash
 	hash=$(printf %s "$asked" | cksum | cut -d' ' -f1)
 	dir=$asked
-	if [ -L "$asked" ]; then
-		dir=$(readlink "$asked")
-	elif [ "$(id -u)" = 0 ] && ! place_reachable "$(dirname "$asked")"; then
+	if [ "$(id -u)" = 0 ] && ! place_reachable "$(dirname "$asked")"; then
 		dir=/var/tmp/plaza-$hash
 		ln -s "$dir" "$asked"
 	fi
