@@ -1,0 +1,84 @@
+/* The jobs: one row each, with its period and its statement. */
+#include "relay/relay.h"
+
+#include "base/log.h"
+#include "io/db.h"
+#include "queries.h"
+
+#define ROUNDS_MAX 100 /* pieces of one job before the others get their turn */
+
+static enum problem
+expire_orders(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_expire_orders(r->db, &(struct q_job_expire_orders){ 0 }, rows, err);
+}
+
+static enum problem
+expire_carts(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_expire_carts(r->db, &(struct q_job_expire_carts){ 0 }, rows, err);
+}
+
+static enum problem
+purge_auth(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_purge_auth(r->db, &(struct q_job_purge_auth){ 0 }, rows, err);
+}
+
+static enum problem
+purge_idempotency(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_purge_idempotency(r->db, &(struct q_job_purge_idempotency){ 0 }, rows, err);
+}
+
+static enum problem
+purge_feed(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_purge_feed(r->db, &(struct q_job_purge_feed){ 0 }, rows, err);
+}
+
+static struct job {
+	const char *name;
+	int period_s;
+	enum problem (*run)(struct relay *r, struct rows **rows, struct err *err);
+	int64_t due_us;
+} jobs[] = {
+	{ "expire_orders", 10, expire_orders, 0 },
+	{ "expire_carts", 60, expire_carts, 0 },
+	{ "purge_auth", 300, purge_auth, 0 },
+	{ "purge_idempotency", 600, purge_idempotency, 0 },
+	{ "purge_feed", 600, purge_feed, 0 },
+};
+
+/* Repeats the job's piece while it finds something to do. */
+static void
+run_job(struct relay *r, struct job *job)
+{
+	struct err err = { 0 };
+	struct rows *rows;
+	int64_t total = 0, piece = 1;
+
+	for (int i = 0; i < ROUNDS_MAX && piece > 0; i++) {
+		relay_step(r);
+		if (job->run(r, &rows, &err)) {
+			log_event(LOG_WARN, "job", LZ("name", job->name), LZ("text", err.log));
+			return;
+		}
+		piece = rows_i64(rows, 0, (size_t)rows_column(rows, "done"));
+		total += piece;
+		sweep_publish(r, db_events(r->db));
+	}
+	if (total > 0)
+		log_event(LOG_INFO, "job", LZ("name", job->name), LI("done", total));
+}
+
+void
+jobs_run(struct relay *r, int64_t now_us)
+{
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+		if (now_us < jobs[i].due_us)
+			continue;
+		jobs[i].due_us = now_us + jobs[i].period_s * INT64_C(1000000);
+		run_job(r, &jobs[i]);
+	}
+}

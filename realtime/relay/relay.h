@@ -1,0 +1,40 @@
+/* plaza-relay: the outbox sweep and the jobs, run by whichever process leads. */
+#ifndef PLAZA_RELAY_H
+#define PLAZA_RELAY_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct db;
+struct mqtt;
+
+struct relay {
+	struct db *db;
+	struct mqtt *mqtt;
+	struct arena *arena; /* of the current step */
+};
+
+/* A cleared arena for the next step. */
+void relay_step(struct relay *r);
+
+/*
+ * Publishes what the workers left in the outbox and removes what the broker
+ * confirmed. Returns true when there may be more at once. Does nothing while
+ * the broker is away: the rows wait.
+ */
+bool sweep_run(struct relay *r);
+/* Publishes event lines (sql/README.md) of a job without waiting. */
+void sweep_publish(struct relay *r, struct str events);
+
+/* Runs the jobs that are due at `now_us` of the monotonic clock. */
+void jobs_run(struct relay *r, int64_t now_us);
+
+/* Documents of `plaza-relay -x`. */
+void describe_topics(struct buf *b);
+void describe_asyncapi(struct buf *b);
+
+#endif

@@ -1,0 +1,32 @@
+-- query: relay_lead () one -> leads bool
+-- Whether this process is the one that works.
+SELECT relay_lead() AS leads;
+
+-- query: outbox_left (limit int) many read -> id bigint, topic text, payload text
+-- Events that nobody confirmed for half a second, oldest first.
+SELECT o.id, o.topic, o.payload
+FROM outbox AS o
+WHERE o.created_at < clock_timestamp() - interval '500 milliseconds'
+ORDER BY o.id
+LIMIT :limit;
+
+-- query: job_expire_orders () one -> done bigint, events text
+-- Cancels one order whose payment stayed unknown.
+SELECT j.done, j.events
+FROM job_expire_orders() AS j;
+
+-- query: job_expire_carts () one -> done bigint
+-- Closes carts whose lease has ended.
+SELECT job_expire_carts() AS done;
+
+-- query: job_purge_auth () one -> done bigint
+-- Removes ended sessions, spent tokens, old counters.
+SELECT auth_purge() AS done;
+
+-- query: job_purge_idempotency () one -> done bigint
+-- Removes answers older than seven days.
+SELECT job_purge_idempotency() AS done;
+
+-- query: job_purge_feed () one -> done bigint
+-- Removes feed events older than thirty days.
+SELECT job_purge_feed() AS done;
