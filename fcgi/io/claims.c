@@ -119,9 +119,7 @@ claims_put(struct buf *b, const char *issuer, const struct claims *c)
 struct str
 claims_text(const struct json *obj, const char *name)
 {
-	const struct json *v = json_member(obj, name);
-
-	return v && json_kind_of(v) == JSON_STR ? json_str(v) : (struct str){ NULL, 0 };
+	return json_str(json_member(obj, name));
 }
 
 /* False unless the member exists and is an integer; 3600.0 is none. */
