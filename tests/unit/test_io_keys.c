@@ -3,6 +3,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/param_build.h>
 
 #include "token_kit.h"
 
@@ -140,6 +141,61 @@ unsound_public_keys_are_refused(void **state)
 	for (char name[] = "a.pub.pem"; name[0] <= 'e'; name[0]++)
 		jws_write(dir, name, jws_pem(arena, new_key, false), 0644);
 	assert_true(load_fails("more than 4 keys"));
+}
+
+/* A public key of any numbers: the modulus of new_key times `factor`, and the exponent. */
+static EVP_PKEY *
+odd_key(const BIGNUM *factor, BN_ULONG exponent)
+{
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	BN_CTX *numbers = BN_CTX_new();
+	BIGNUM *e = BN_new(), *n = NULL;
+	EVP_PKEY *pk = NULL;
+
+	assert_int_equal(EVP_PKEY_get_bn_param(new_key, OSSL_PKEY_PARAM_RSA_N, &n), 1);
+	assert_int_equal(BN_mul(n, n, factor, numbers), 1);
+	assert_int_equal(BN_set_word(e, exponent), 1);
+	assert_int_equal(OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n), 1);
+	assert_int_equal(OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e), 1);
+
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
+
+	assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_fromdata(ctx, &pk, EVP_PKEY_PUBLIC_KEY, params), 1);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(bld);
+	EVP_PKEY_CTX_free(ctx);
+	BN_CTX_free(numbers);
+	BN_free(n);
+	BN_free(e);
+	return pk;
+}
+
+static void
+unsound_numbers_are_refused(void **state)
+{
+	BIGNUM *factor = BN_new();
+
+	(void)state;
+	assert_int_equal(BN_one(factor), 1);
+	write_public("a.pub.pem", odd_key(factor, 65537), 0644);
+	token_keys_free(load());
+	empty_folder();
+	write_public("a.pub.pem", odd_key(factor, 1), 0644);
+	assert_true(load_fails("not an RSA key"));
+	write_public("a.pub.pem", odd_key(factor, 65536), 0644);
+	assert_true(load_fails("not an RSA key"));
+	/* A modulus that anybody can factor. */
+	assert_int_equal(BN_set_word(factor, 3), 1);
+	write_public("a.pub.pem", odd_key(factor, 65537), 0644);
+	assert_true(load_fails("not an RSA key"));
+	/* 4097 bits or more, of large primes only. */
+	assert_int_equal(EVP_PKEY_get_bn_param(old_key, OSSL_PKEY_PARAM_RSA_N, &factor), 1);
+	assert_int_equal(BN_mul_word(factor, 1000003), 1);
+	write_public("a.pub.pem", odd_key(factor, 65537), 0644);
+	assert_true(load_fails("not an RSA key"));
+	BN_free(factor);
 }
 
 static void
@@ -337,6 +393,7 @@ main(void)
 		TEST(a_public_half_may_come_before_the_private_one),
 		TEST(tokens_of_another_issuer_are_refused),
 		TEST(unsound_public_keys_are_refused),
+		TEST(unsound_numbers_are_refused),
 		TEST(unsound_private_keys_are_refused),
 		TEST(a_folder_that_is_not_there_is_told),
 		TEST(hidden_and_other_files_are_passed_over),

@@ -499,6 +499,7 @@ the_usual_token_is_accepted(void **state)
 	static const struct row good[] = {
 		{ .name = "api" },
 		{ .name = "later claims", .add = "\"shop\":7,\"scope\":[\"a\"]" },
+		{ .name = "an hour", .drop = "exp ", .add = "\"exp\":1795003600" },
 		{ .name = "nbf", .add = "\"nbf\":1795000000" },
 		{ .name = "broker", .aud = "mqtt", .drop = BROKER, .add = AS_BROKER DID ACL },
 		{ .name = "no filters",
