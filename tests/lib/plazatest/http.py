@@ -114,7 +114,7 @@ class Client:
     def delete(self, path, **kw):
         return self.request("DELETE", path, **kw)
 
-    def upload(self, path, files, fields=None, **kw):
+    def upload(self, path, files, fields=None, extra=None, **kw):
         """multipart/form-data; files = [(name, filename, content type, bytes)]"""
         boundary = uuid.uuid4().hex
         parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode()
@@ -124,7 +124,7 @@ class Client:
                          f'Content-Type: {kind}\r\n\r\n'.encode() + data + b"\r\n")
         parts.append(f"--{boundary}--\r\n".encode())
         return self.request("POST", path, body=b"".join(parts),
-                            headers={"Content-Type": f"multipart/form-data; boundary={boundary}"}, **kw)
+                            headers={**(extra or {}), "Content-Type": f"multipart/form-data; boundary={boundary}"}, **kw)
 
     def pages(self, path):
         """All items of a list, following nextCursor."""
@@ -178,7 +178,7 @@ class Users:
         return c
 
     def admin(self):
-        """The administrator whom deploy/run made for the tests (ADMIN_EMAIL, ADMIN_PASSWORD)."""
+        """The administrator whom deploy/run made (ADMIN_EMAIL, ADMIN_PASSWORD)."""
         return self.login(self.env.admin_email, self.env.admin_password)
 
 
