@@ -115,6 +115,20 @@ write_public(const char *name, EVP_PKEY *pk, mode_t mode)
 	EVP_PKEY_free(pk);
 }
 
+/* Of the RSA family, but bound to another padding. */
+static EVP_PKEY *
+pss_key(void)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+	EVP_PKEY *pk = NULL;
+
+	assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_generate(ctx, &pk), 1);
+	assert_int_equal(EVP_PKEY_get_bits(pk), 2048);
+	EVP_PKEY_CTX_free(ctx);
+	return pk;
+}
+
 static void
 unsound_public_keys_are_refused(void **state)
 {
@@ -125,6 +139,8 @@ unsound_public_keys_are_refused(void **state)
 	write_public("a.pub.pem", EVP_EC_gen("P-256"), 0644);
 	assert_true(load_fails("not an RSA key"));
 	write_public("a.pub.pem", EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), 0644);
+	assert_true(load_fails("not an RSA key"));
+	write_public("a.pub.pem", pss_key(), 0644);
 	assert_true(load_fails("not an RSA key"));
 	jws_write(dir, "a.pub.pem", STR("no PEM"), 0644);
 	assert_true(load_fails("not an RSA key"));

@@ -168,7 +168,7 @@ claims_that_would_be_refused_are_not_signed(void **state)
 	struct err err = { 0 };
 	struct str out = STR("untouched");
 	char long_filter[3000];
-	struct claims bad[15];
+	struct claims bad[16];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++)
@@ -191,6 +191,9 @@ claims_that_would_be_refused_are_not_signed(void **state)
 	bad[13].pub_acl[0] = STR("");
 	memset(long_filter, 'f', sizeof(long_filter));
 	bad[14].pub_acl[0] = (struct str){ long_filter, sizeof(long_filter) };
+	bad[15].pub_acl_n = TOKEN_ACL_MAX + 1;
+	for (size_t i = 0; i < TOKEN_ACL_MAX; i++)
+		bad[15].pub_acl[i] = STR("b/all");
 	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_int_equal(token_sign(k, arena, &bad[i], &out, &err), P_INTERNAL);
 	assert_str(out, "untouched");

@@ -82,6 +82,9 @@ static const struct {
 #define DID "\"did\":\"phone-1\","
 #define ACL "\"acl\":{\"sub\":[\"u/1/#\"],\"pub\":[\"up/1/1/#\"]}"
 
+#define F10 "\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\",\"\","
+#define F100 F10 F10 F10 F10 F10 F10 F10 F10 F10 F10
+
 static bool
 is_dropped(const struct row *row, const char *name)
 {
