@@ -6,6 +6,8 @@ SHARE  := $(DESTDIR)$(PREFIX)/share/plaza
 MAN    := $(DESTDIR)$(PREFIX)/share/man
 UNITS  := $(DESTDIR)$(PREFIX)/lib/systemd/system
 SYSCONF := $(DESTDIR)/etc/plaza
+UNIT_FILES := $(call src,deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target)
+SITE   ?= plaza.example
 MAN8   := $(call src,fcgi/*.8 fcgi/*/*.8 realtime/*.8 realtime/*/*.8)
 MAN5   := $(call src,fcgi/*.5 fcgi/*/*.5 realtime/*.5 realtime/*/*.5)
 READER := build/docs/swagger-ui-bundle.js
@@ -39,17 +41,21 @@ install-data:
 	$(Q)for d in migrations functions views demo; do \
 		for f in sql/$$d/*; do [ ! -f $$f ] || $(PUT) $$f $(SHARE)/sql/$$d/; done; done
 	$(Q)$(PUT) etc/docs/* $(wildcard build/docs/*) $(SHARE)/docs/
-	$(Q)if [ -e etc/common-passwords.txt ]; then $(PUT) etc/common-passwords.txt $(SHARE)/; fi
+	$(Q)if [ -r /usr/share/dict/cracklib-small ] && [ deploy/mkpasswords -nt $(SHARE)/common-passwords.txt ]; \
+		then deploy/mkpasswords $(SHARE)/common-passwords.txt; fi
 	$(Q)for f in $(MAN8); do $(PUT) $$f $(MAN)/man8/; done
 	$(Q)for f in $(MAN5); do $(PUT) $$f $(MAN)/man5/; done
 
 # Existing configuration is left alone; the current form stands in share/plaza/etc.
 install-config:
-	$(Q)deploy/lib/install-config $(SHARE)/etc $(SYSCONF) $(PREFIX)
+	$(Q)deploy/lib/install-config $(SHARE)/etc $(SYSCONF) $(PREFIX) $(SITE)
 
 install-systemd:
-	$(Q)install -d $(UNITS) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
-	$(Q)$(PUT) $(call src,deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target) $(UNITS)/
+	$(Q)install -d $(UNITS)/plaza-.service.d $(SBIN) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	$(Q)install -C -m 755 deploy/plaza-setup $(SBIN)/
+	$(Q)for f in $(UNIT_FILES); do sed -e 's,/usr/sbin/plaza,$(PREFIX)/sbin/plaza,g' \
+		-e 's,/usr/lib/plaza,$(PREFIX)/lib/plaza,g' $$f >$(UNITS)/$${f##*/}; done
+	$(Q)$(PUT) deploy/systemd/plaza-.service.d/hardening.conf $(UNITS)/plaza-.service.d/
 	$(Q)$(PUT) deploy/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/plaza.conf
 	$(Q)$(PUT) deploy/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/plaza.conf
 
@@ -57,7 +63,8 @@ install-systemd:
 uninstall:
 	rm -f $(addprefix $(SBIN)/,plaza-fcgi plaza-ingest plaza-relay plazactl plaza-setup)
 	rm -f $(addprefix $(MAN)/man8/,$(notdir $(MAN8))) $(addprefix $(MAN)/man5/,$(notdir $(MAN5)))
-	rm -f $(addprefix $(UNITS)/,$(notdir $(call src,deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target)))
+	rm -f $(addprefix $(UNITS)/,$(notdir $(UNIT_FILES)) plaza-.service.d/hardening.conf)
+	-rmdir $(UNITS)/plaza-.service.d
 	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/plaza.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/plaza.conf
 	rm -rf $(LIBEX) $(SHARE)
 
