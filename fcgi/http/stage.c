@@ -414,6 +414,7 @@ app_handle(struct request *req)
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]) && !p && !req->resp.done; i++)
 		p = stages[i](req);
 	if (p) {
+		req->err.problem = p;
 		db_rollback(req->db);
 		log_failure(req, p);
 		problem_respond(req, p);
