@@ -215,6 +215,8 @@ shard_level(struct str level, char *out)
 static bool
 level_fits(struct str pattern, struct str level, struct capture *c)
 {
+	if (!str_starts(pattern, "{"))
+		return str_eq(pattern, level);
 	if (str_eqz(pattern, "{uid}"))
 		return c->has_uid = uuid_level(level, &c->topic.id);
 	if (str_eqz(pattern, "{shop}"))
@@ -225,11 +227,9 @@ level_fits(struct str pattern, struct str level, struct capture *c)
 		return uplink_verb_by_name(level, &c->topic.verb);
 	if (str_eqz(pattern, "{role}"))
 		return c->has_role = role_by_level(level, &c->topic.role);
-	if (str_eqz(pattern, "{did}")) {
-		c->topic.did = level;
-		return device_id_valid(level);
-	}
-	return str_eq(pattern, level);
+	CHECK(str_eqz(pattern, "{did}"));
+	c->topic.did = level;
+	return device_id_valid(level);
 }
 
 /* Walks pattern and text level by level; a pattern's "#" takes all that is left. */
@@ -408,7 +408,7 @@ topic_uplink_prefix(const struct uuid *uid, char out[TOPIC_TEXT + 1])
 	char text[UUID_TEXT + 1];
 
 	uuid_text(uid, text);
-	return build(out, "up/%c/%s/", topic_shard(uid), text);
+	return build(out, "up/%c/%s", topic_shard(uid), text);
 }
 
 size_t

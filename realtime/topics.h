@@ -127,7 +127,7 @@ size_t topic_ephemeral(const struct uuid *uid, char out[TOPIC_TEXT + 1]);
 size_t topic_device(const struct uuid *uid, struct str did, char out[TOPIC_TEXT + 1]);
 size_t topic_shop(const struct uuid *shop, char out[TOPIC_TEXT + 1]);
 size_t topic_uplink(const struct uuid *uid, enum uplink_verb verb, char out[TOPIC_TEXT + 1]);
-/* "up/{s}/{uid}/", what clients put in front of a verb. */
+/* "up/{s}/{uid}", to which clients add a slash and a verb. */
 size_t topic_uplink_prefix(const struct uuid *uid, char out[TOPIC_TEXT + 1]);
 /* '0' … 'f' */
 char topic_shard(const struct uuid *uid);

@@ -61,6 +61,13 @@ fuzz-programs: $(FUZZ_BIN)
 fuzz-run: $(FUZZ_BIN)
 	$(Q)tests/lib/run-fuzz.sh $(B)/tests/fuzz $(FUZZ_SECONDS) $(FUZZ_JOBS) $(FUZZ)
 
+# --- what the plugin costs the broker ----------------------------------------
+$(B)/tests/load/acl_bench: $(B)/tests/load/acl_bench.o $(call obj,$(PLUGIN_SRC)) $(LIB)
+	$(call link,$(LIBS_APP))
+.PHONY: bench-plugin
+bench-plugin: $(B)/tests/load/acl_bench
+	$(Q)$<
+
 # --- rules of the source ----------------------------------------------------
 ALL_C := $(call src,fcgi/*.c fcgi/*/*.c realtime/*.c realtime/*/*.c tests/*/*.c)
 ALL_H := $(call src,fcgi/*/*.h realtime/*.h realtime/*/*.h tests/*/*.h)

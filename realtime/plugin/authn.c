@@ -12,6 +12,7 @@ _Static_assert((int)TR_CLIENT == ROLE_CLIENT && (int)TR_SELLER == ROLE_SELLER &&
 		       (int)TR_SERVICE == ROLE_SERVICE,
 	"a role has one number");
 
+#define SETTLE_S 2 /* time to subscribe, before a token that ends soon is warned of */
 #define TICK_MISSING_US ((int64_t)10 * 1000000)
 
 /* A login under judgement. */
@@ -113,21 +114,22 @@ static struct conn *
 open_user(struct plugin *pl, const struct login *l)
 {
 	const struct claims *c = &l->claims;
+	int64_t warn_s = c->exp - EXPIRY_WARN_S;
 
-	return conns_open(
-		&pl->conns, &(struct conn_ticket){
-				    .ctx = l->ctx,
-				    .websocket = mosquitto_client_protocol(l->ctx) == mp_websockets,
-				    .uid = c->sub,
-				    .did = c->did,
-				    .iat = c->iat,
-				    .exp = c->exp,
-				    .due_s = c->exp - EXPIRY_WARN_S,
-				    .sub = c->sub_acl,
-				    .sub_n = c->sub_acl_n,
-				    .pub = c->pub_acl,
-				    .pub_n = c->pub_acl_n,
-			    });
+	return conns_open(&pl->conns,
+		&(struct conn_ticket){
+			.ctx = l->ctx,
+			.websocket = mosquitto_client_protocol(l->ctx) == mp_websockets,
+			.uid = c->sub,
+			.did = c->did,
+			.iat = c->iat,
+			.exp = c->exp,
+			.due_s = warn_s > pl->now_s + SETTLE_S ? warn_s : pl->now_s + SETTLE_S,
+			.sub = c->sub_acl,
+			.sub_n = c->sub_acl_n,
+			.pub = c->pub_acl,
+			.pub_n = c->pub_acl_n,
+		});
 }
 
 static struct conn *

@@ -203,6 +203,8 @@ mosquitto_free(void *p)
 	free(p);
 }
 
+void mosquitto_log_printf(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 void
 mosquitto_log_printf(int level, const char *fmt, ...)
 {

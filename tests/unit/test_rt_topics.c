@@ -578,7 +578,7 @@ builders_make_what_the_parser_reads(void **state)
 	topic_shop(&shop, out);
 	assert_string_equal(out, "s/" SHOP "/in");
 	topic_uplink_prefix(&me, out);
-	assert_string_equal(out, "up/7/" ME "/");
+	assert_string_equal(out, "up/7/" ME);
 	for (enum uplink_verb verb = 0; verb < UPLINK_VERBS; verb++) {
 		topic_uplink(&me, verb, out);
 		assert_true(topic_parse(str_of(out), &t));
