@@ -37,7 +37,7 @@ struct pem {
 static bool
 kid_valid(struct str kid)
 {
-	if (kid.n == 0 || kid.n > KID_MAX || kid.p[0] == '.')
+	if (kid.n == 0 || kid.n > KID_MAX)
 		return false;
 	for (size_t i = 0; i < kid.n; i++) {
 		char c = kid.p[i];

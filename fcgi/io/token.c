@@ -283,7 +283,7 @@ token_verify(struct token_keys *k, struct arena *a, struct str token, const char
 	/* Before all else: nothing below costs more than this length allows. */
 	if (!token.p || token.n > TOKEN_MAX)
 		return REFUSE(err, "absent or too long");
-	/* Those of the broker are not remembered. sha256() ends a process that has no memory left. */
+	/* The broker's are not remembered, and sha256() ends a process without memory. */
 	if (!want->broker)
 		sha256(token, digest);
 
