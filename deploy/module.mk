@@ -68,6 +68,9 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/plaza.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/plaza.conf
 	rm -rf $(LIBEX) $(SHARE)
 
-.PHONY: check-deploy
+.PHONY: check-deploy check-front
 check-deploy:
 	$(Q)deploy/lib/check
+# What nginx or Apache (WEB=) does by itself, in front of a running stack.
+check-front: all
+	$(Q)$(SUITE) front $(ARGS)
