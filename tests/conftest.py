@@ -22,6 +22,8 @@ def env(request):
     yield e
     # A defect that a log tells of fails the run, whatever the tests said.
     found = logs.reports(e)
+    if (died := logs.deaths(e) - len(e.killed)) > 0:
+        found.append(("web, auth, egress", f"{died} workers died that no test had killed"))
     request.config.stash[FOUND] = found
     stop(not found and not request.session.testsfailed)
 

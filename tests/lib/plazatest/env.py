@@ -15,6 +15,7 @@ class Env:
 
     def __init__(self, path):
         self.path = Path(path)
+        self.killed = []  # workers that a test ended; all others should have lived
         for line in self.path.read_text().splitlines():
             key, sep, value = line.partition("=")
             if sep and not line.startswith("#"):
