@@ -1,0 +1,222 @@
+/* plaza-ingest: takes what devices publish and runs it as requests; keeps presence. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/app.h"
+#include "ingest/presence.h"
+#include "ingest/queue.h"
+#include "ingest/revoked.h"
+#include "ingest/uplink.h"
+#include "io/mqtt.h"
+#include "io/notify.h"
+#include "queries.h"
+
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+
+#define DEFAULT_CONF "/etc/plaza/plaza.conf"
+#define ARENA_MAX ((size_t)64 * 1024 * 1024)
+#define SECRET_MIN 32
+#define OWN_US INT64_C(1000000) /* how often shards are claimed */
+
+struct ingest {
+	struct app *app;
+	struct arena *arena; /* of the current message */
+	struct queue *queue;
+	struct presence *presence;
+	struct mqtt *uplinks; /* the connection that subscribes */
+	unsigned shards;      /* bit i: shard i is ours */
+	int64_t own_due_us;
+};
+
+static volatile sig_atomic_t stop_asked;
+
+static void
+on_stop(int sig)
+{
+	(void)sig;
+	stop_asked = 1;
+}
+
+/* On the network thread. */
+static void
+on_message(void *arg, struct str topic, struct str payload)
+{
+	(void)queue_put(arg, topic, payload); /* counted by queue_dropped() */
+}
+
+/* Every process hears all shards and runs its own, so that a take-over needs no new subscription.
+ */
+static void
+claim_shards(struct ingest *in)
+{
+	struct err err = { 0 };
+	struct rows *rows;
+
+	if (clock_mono_us() < in->own_due_us)
+		return;
+	in->own_due_us = clock_mono_us() + OWN_US;
+	arena_clear(in->arena);
+	db_reset(in->app->db, in->arena);
+	if (q_ingest_own(in->app->db, &(struct q_ingest_own){ 0 }, &rows, &err)) {
+		in->shards = 0;
+		log_event(LOG_WARN, "shards", LZ("text", err.log));
+		return;
+	}
+	unsigned now = (unsigned)rows_i64(rows, 0, Q_INGEST_OWN_SHARDS);
+	if (now != in->shards)
+		log_event(LOG_INFO, "shards", LI("mask", now));
+	in->shards = now;
+}
+
+static bool
+is_ours(const struct ingest *in, const struct uuid *user)
+{
+	char c = topic_shard(user);
+
+	return (in->shards >> (c <= '9' ? c - '0' : c - 'a' + 10)) & 1;
+}
+
+static void
+run_uplink(struct ingest *in, const struct topic *topic, struct str payload)
+{
+	struct err err = { 0 };
+	struct uplink up;
+
+	if (uplink_read(in->arena, topic, payload, &up, &err)) {
+		log_event(LOG_INFO, "uplink", LZ("text", err.log),
+			LZ("code", problem_info(err.problem)->slug));
+		return;
+	}
+	if (!uplink_run(in->app, &up))
+		presence_uplink(in->presence, in->arena, &up);
+}
+
+static void
+run_message(struct ingest *in, struct str text, struct str payload)
+{
+	struct topic topic;
+
+	if (!topic_parse(text, &topic))
+		return;
+	if (topic.kind == TOPIC_UPLINK && is_ours(in, &topic.id))
+		run_uplink(in, &topic, payload);
+	else if (topic.kind == TOPIC_PRESENCE && in->shards & 1)
+		presence_observed(in->presence, in->arena, payload);
+	else if (topic.kind == TOPIC_KICK && in->shards & 1)
+		revoked_write(in->app, in->arena);
+}
+
+static void
+run_waiting(struct ingest *in)
+{
+	struct str topic, payload;
+
+	arena_clear(in->arena);
+	while (!stop_asked && queue_take(in->queue, in->arena, &topic, &payload)) {
+		run_message(in, topic, payload);
+		arena_clear(in->arena);
+	}
+	uint64_t dropped = queue_dropped(in->queue);
+	if (dropped > 0)
+		log_event(LOG_WARN, "queue_full", LI("dropped", dropped));
+}
+
+static int
+shorter(int a, int b)
+{
+	return a < 0 ? b : b < 0 || a < b ? a : b;
+}
+
+static void
+loop(struct ingest *in)
+{
+	while (!stop_asked) {
+		claim_shards(in);
+		run_waiting(in);
+		int wait = shorter(presence_turn(in->presence, in->arena), app_idle(in->app));
+		struct pollfd pfd = { .fd = queue_fd(in->queue), .events = POLLIN };
+		notify_alive();
+		(void)poll(&pfd, 1, shorter(wait, (int)(OWN_US / 1000)));
+	}
+}
+
+static bool
+open_ingest(struct ingest *in, const char *conf, struct err *err)
+{
+	static const char *const filters[] = { "up/#", "sys/#", NULL };
+	const char *secret;
+
+	in->app = app_new("plaza-ingest", "ingest", conf, err);
+	if (!in->app || conf_secret(in->app->conf, in->app->conf->mqtt_secret_file, SECRET_MIN,
+				&secret, err))
+		return false;
+	in->arena = arena_new(ARENA_MAX);
+	in->queue = queue_new();
+	in->presence = presence_new(in->app);
+	claim_shards(in);
+	revoked_write(in->app, in->arena);
+	in->uplinks = mqtt_new(&(struct mqtt_options){ .host = in->app->conf->mqtt_host,
+		.port = (int)in->app->conf->mqtt_port,
+		.client_id = arena_printf(in->app->conf->arena, "plaza_uplinks_%d", (int)getpid()),
+		.username = "plaza-backend",
+		.password = secret,
+		.on_message = on_message,
+		.arg = in->queue,
+		.subscribe = filters });
+	return in->uplinks != NULL;
+}
+
+static void
+close_ingest(struct ingest *in)
+{
+	mqtt_free(in->uplinks);
+	presence_free(in->presence);
+	queue_free(in->queue);
+	arena_free(in->arena);
+	app_free(in->app);
+}
+
+static int
+serve(const char *conf)
+{
+	struct ingest in = { 0 };
+	struct err err = { 0 };
+	struct sigaction stop = { .sa_handler = on_stop }, ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGPIPE, &ignore, NULL);
+	if (!open_ingest(&in, conf, &err)) {
+		log_init("plaza-ingest", LOG_INFO);
+		log_event(LOG_ERROR, "start", LZ("detail", err.detail), LZ("text", err.log));
+		close_ingest(&in);
+		return 1;
+	}
+	log_event(LOG_INFO, "start", LZ("version", PLAZA_VERSION));
+	notify_ready();
+	loop(&in);
+	notify_stopping();
+	log_event(LOG_INFO, "stop", LB("good", true));
+	close_ingest(&in);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *conf = DEFAULT_CONF;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "c:h")) != -1) {
+		if (opt == 'c') {
+			conf = optarg;
+			continue;
+		}
+		fputs("usage: plaza-ingest [-c FILE]\n", opt == 'h' ? stdout : stderr);
+		return opt == 'h' ? 0 : 2;
+	}
+	return serve(conf);
+}

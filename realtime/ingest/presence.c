@@ -1,0 +1,302 @@
+/* Presence from the plugin's observations and the devices' own words. */
+#include "ingest/presence.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "events.h"
+#include "io/cache.h"
+#include "io/json.h"
+#include "io/mqtt.h"
+#include "queries.h"
+
+#define DEVICE_TTL_S 150
+#define WATCH_TTL_S 120
+#define WATCH_MAX 50
+#define LEAVE_US INT64_C(15000000)
+#define LEAVERS_MAX 4096
+#define ANSWER_MAX 4096
+
+struct leaver {
+	struct uuid user;
+	int64_t due_us;
+};
+
+struct presence {
+	struct app *app;
+	struct leaver leavers[LEAVERS_MAX]; /* in the order of their time */
+	size_t first, n;
+};
+
+struct presence *
+presence_new(struct app *app)
+{
+	struct presence *p = calloc(1, sizeof(*p));
+
+	CHECK(p);
+	p->app = app;
+	return p;
+}
+
+void
+presence_free(struct presence *p)
+{
+	free(p);
+}
+
+static struct str
+key_of(struct arena *a, const char *kind, const struct uuid *user)
+{
+	char text[UUID_TEXT + 1];
+
+	uuid_text(user, text);
+	return str_of(arena_printf(a, "plaza:%s:%s", kind, text));
+}
+
+/* ---- state ---- */
+
+/* The best of all devices; NULL when Redis cannot tell. */
+static const char *
+state_of(struct presence *p, struct arena *a, const struct uuid *user)
+{
+	struct str *live, *idle;
+	size_t live_n, idle_n;
+
+	if (cache_zlive(p->app->cache, a, key_of(a, "pres", user), &live, &live_n) != CACHE_OK)
+		return NULL;
+	if (live_n == 0)
+		return "offline";
+	if (cache_zlive(p->app->cache, a, key_of(a, "idle", user), &idle, &idle_n) != CACHE_OK)
+		return NULL;
+	return idle_n >= live_n ? "idle" : "online";
+}
+
+static void
+tell(struct presence *p, struct arena *a, const struct uuid *watcher, const struct uuid *user,
+	const char *state, struct str last_seen)
+{
+	char topic[TOPIC_TEXT + 1], now[RFC3339_TEXT + 1], id[UUID_TEXT + 1], about[UUID_TEXT + 1];
+	struct uuid u = uuid_new();
+	struct buf b;
+	struct jsonw w;
+	size_t n = topic_ephemeral(watcher, topic);
+
+	clock_rfc3339(clock_unix_ms(), now);
+	uuid_text(&u, id);
+	uuid_text(user, about);
+	buf_init(&b, a, ANSWER_MAX);
+	jsonw_init(&w, &b);
+	jsonw_obj(&w);
+	jsonw_kint(&w, "v", 1);
+	jsonw_kz(&w, "t", "user:status");
+	jsonw_kz(&w, "id", id);
+	jsonw_kz(&w, "ts", now);
+	jsonw_key(&w, "d");
+	jsonw_obj(&w);
+	jsonw_kz(&w, "userId", about);
+	jsonw_kz(&w, "state", state);
+	if (last_seen.p && strcmp(state, "offline") == 0)
+		jsonw_kstr(&w, "lastSeen", last_seen);
+	jsonw_obj_end(&w);
+	jsonw_obj_end(&w);
+	(void)mqtt_publish(p->app->mqtt, (struct str){ topic, n }, buf_str(&b), 0, 0);
+}
+
+/* To everybody who watches this user now. */
+static void
+announce(struct presence *p, struct arena *a, const struct uuid *user, struct str last_seen)
+{
+	const char *state = state_of(p, a, user);
+	struct str *watchers;
+	struct uuid watcher;
+	size_t n;
+
+	if (!state ||
+		cache_zlive(p->app->cache, a, key_of(a, "watch", user), &watchers, &n) != CACHE_OK)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (uuid_parse(watchers[i], &watcher))
+			tell(p, a, &watcher, user, state, last_seen);
+}
+
+static void
+came(struct presence *p, struct arena *a, const struct uuid *user, struct str did)
+{
+	const char *before = state_of(p, a, user);
+
+	(void)cache_zadd(p->app->cache, key_of(a, "pres", user), did, DEVICE_TTL_S);
+	if (before && strcmp(before, "offline") == 0)
+		announce(p, a, user, (struct str){ 0 });
+}
+
+static void
+left(struct presence *p, struct arena *a, const struct uuid *user, struct str did)
+{
+	(void)cache_zrem(p->app->cache, key_of(a, "pres", user), did);
+	(void)cache_zrem(p->app->cache, key_of(a, "idle", user), did);
+	if (p->n == LEAVERS_MAX)
+		return; /* the watch's own time limit ends the lie */
+	p->leavers[(p->first + p->n++) % LEAVERS_MAX] =
+		(struct leaver){ *user, clock_mono_us() + LEAVE_US };
+}
+
+/* ---- what the plugin saw ---- */
+
+static void
+device_seen(struct presence *p, struct arena *a, const struct json *d, bool up)
+{
+	struct str did = json_str(json_member(d, "did"));
+	struct uuid user;
+
+	if (!uuid_parse(json_str(json_member(d, "uid")), &user) || !device_id_valid(did))
+		return;
+	if (up)
+		came(p, a, &user, did);
+	else
+		left(p, a, &user, did);
+}
+
+void
+presence_observed(struct presence *p, struct arena *a, struct str payload)
+{
+	struct err err = { 0 };
+	const struct json *doc, *live;
+
+	if (json_parse(a, payload, &doc, &err)) {
+		log_event(LOG_WARN, "presence", LZ("text", err.log));
+		return;
+	}
+	live = json_member(doc, "live");
+	if (!live) {
+		device_seen(p, a, doc, json_bool(json_member(doc, "up")));
+		return;
+	}
+	for (size_t i = 0; i < json_size(live); i++)
+		device_seen(p, a, json_item(live, i), true);
+}
+
+int
+presence_turn(struct presence *p, struct arena *a)
+{
+	while (p->n > 0) {
+		struct leaver *l = &p->leavers[p->first];
+		int64_t wait = l->due_us - clock_mono_us();
+		struct err err = { 0 };
+		struct rows *rows;
+		if (wait > 0)
+			return (int)(wait / 1000) + 1;
+		struct uuid user = l->user;
+		p->first = (p->first + 1) % LEAVERS_MAX;
+		p->n--;
+		const char *state = state_of(p, a, &user);
+		if (!state || strcmp(state, "offline") != 0)
+			continue;
+		db_reset(p->app->db, a);
+		if (q_presence_left(
+			    p->app->db, &(struct q_presence_left){ .account = user }, &rows, &err))
+			log_event(LOG_WARN, "presence", LZ("text", err.log));
+		else
+			announce(p, a, &user,
+				rows_count(rows) ? rows_str(rows, 0, Q_PRESENCE_LEFT_LAST_SEEN)
+						 : (struct str){ 0 });
+	}
+	return -1;
+}
+
+/* ---- uplinks ---- */
+
+/* Only users who share a conversation, and with whom there is no block, may be watched. */
+static void
+watch(struct presence *p, struct arena *a, const struct uplink *up)
+{
+	const struct json *list = json_member(up->data, "userIds");
+	size_t n = json_size(list), count = 0;
+	struct uuid *users = arena_calloc(a, WATCH_MAX, sizeof(*users));
+	char watcher[UUID_TEXT + 1];
+	struct err err = { 0 };
+	struct rows *rows;
+
+	for (size_t i = 0; i < n && count < WATCH_MAX; i++)
+		if (uuid_parse(json_str(json_item(list, i)), &users[count]))
+			count++;
+	db_reset(p->app->db, a);
+	struct q_presence_visible q = { .watcher = up->topic->id, .users = { users, count } };
+	if (q_presence_visible(p->app->db, &q, &rows, &err)) {
+		log_event(LOG_WARN, "watch", LZ("text", err.log));
+		return;
+	}
+	uuid_text(&up->topic->id, watcher);
+	for (size_t i = 0; i < rows_count(rows); i++) {
+		struct uuid user = rows_uuid(rows, i, Q_PRESENCE_VISIBLE_ID);
+		const char *state = state_of(p, a, &user);
+		(void)cache_zadd(
+			p->app->cache, key_of(a, "watch", &user), str_of(watcher), WATCH_TTL_S);
+		if (state)
+			tell(p, a, &up->topic->id, &user, state,
+				rows_str(rows, i, Q_PRESENCE_VISIBLE_LAST_SEEN));
+	}
+}
+
+static void
+beat(struct presence *p, struct arena *a, const struct uplink *up)
+{
+	const struct uuid *user = &up->topic->id;
+	const char *before = state_of(p, a, user);
+
+	if (!up->did.p)
+		return;
+	(void)cache_zadd(p->app->cache, key_of(a, "pres", user), up->did, DEVICE_TTL_S);
+	if (str_eqz(json_str(json_member(up->data, "state")), "idle"))
+		(void)cache_zadd(p->app->cache, key_of(a, "idle", user), up->did, DEVICE_TTL_S);
+	else
+		(void)cache_zrem(p->app->cache, key_of(a, "idle", user), up->did);
+	const char *now = state_of(p, a, user);
+	if (before && now && strcmp(before, now) != 0)
+		announce(p, a, user, (struct str){ 0 });
+}
+
+/* Where the feed stands: the device compares and calls GET /sync if it must. */
+static void
+hello(struct presence *p, struct arena *a, const struct uplink *up)
+{
+	struct err err = { 0 };
+	struct rows *rows;
+	struct jsonw w;
+	struct buf b;
+
+	db_reset(p->app->db, a);
+	if (q_feed_stand(
+		    p->app->db, &(struct q_feed_stand){ .account = up->topic->id }, &rows, &err) ||
+		rows_count(rows) == 0)
+		return;
+	buf_init(&b, a, ANSWER_MAX);
+	jsonw_init(&w, &b);
+	jsonw_obj(&w);
+	jsonw_kstr(&w, "ref", up->id.p ? up->id : STR(""));
+	jsonw_kstr(&w, "epoch", rows_str(rows, 0, Q_FEED_STAND_EPOCH));
+	jsonw_kint(&w, "to", rows_i64(rows, 0, Q_FEED_STAND_LAST_US));
+	jsonw_obj_end(&w);
+	uplink_answer(p->app, up, "session:resumed", buf_str(&b));
+}
+
+void
+presence_uplink(struct presence *p, struct arena *a, const struct uplink *up)
+{
+	switch (up->topic->verb) {
+	case UPLINK_WATCH:
+		watch(p, a, up);
+		break;
+	case UPLINK_BEAT:
+		beat(p, a, up);
+		break;
+	case UPLINK_HELLO:
+		hello(p, a, up);
+		break;
+	case UPLINK_BYE:
+		if (up->did.p)
+			left(p, a, &up->topic->id, up->did);
+		break;
+	default:
+		break; /* verbs with a route never come here */
+	}
+}

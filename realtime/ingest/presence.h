@@ -1,0 +1,31 @@
+/*
+ * Presence: which devices are there, who watches whom. Kept in Redis with time
+ * limits, so that whatever is missed heals: the plugin reports edges and, once a
+ * minute, everything; applications beat once a minute.
+ *
+ *   plaza:pres:{uid}    live devices of a user
+ *   plaza:idle:{uid}    those of them whose user is away
+ *   plaza:watch:{uid}   users who want to know about this one, for 120 s
+ *
+ * Somebody who leaves is announced after 15 s, so that a reconnect is silent.
+ */
+#ifndef PLAZA_INGEST_PRESENCE_H
+#define PLAZA_INGEST_PRESENCE_H
+
+#include "http/app.h"
+#include "ingest/uplink.h"
+
+#include <stdint.h>
+
+struct presence;
+
+struct presence *presence_new(struct app *app);
+void presence_free(struct presence *p);
+/* A message of sys/pres. */
+void presence_observed(struct presence *p, struct arena *a, struct str payload);
+/* The uplinks that have no route: watch, beat, hello, bye. */
+void presence_uplink(struct presence *p, struct arena *a, const struct uplink *up);
+/* Announces who has been gone long enough. Returns ms until the next one, -1 = none waits. */
+int presence_turn(struct presence *p, struct arena *a);
+
+#endif

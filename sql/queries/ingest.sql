@@ -1,0 +1,26 @@
+-- query: ingest_own () one -> shards int
+-- Takes what shards of the uplink are free and tells, as bits, which are ours.
+SELECT ingest_own() AS shards;
+
+-- query: account_role (account uuid) maybe read -> role text
+-- The role of an active account, for a request whose sender the broker has verified.
+SELECT account_role(:account) AS role
+WHERE account_role(:account) IS NOT NULL;
+
+-- query: presence_left (account uuid) maybe -> last_seen text
+-- Notes when a user was last there; the time is absent when the user hides it.
+SELECT presence_left(:account) AS last_seen;
+
+-- query: presence_visible (watcher uuid, users uuid[]) many read -> id uuid, last_seen text
+-- Which of these users the watcher may see: they share a conversation and neither blocks the other.
+SELECT v.id, v.last_seen
+FROM presence_visible(:watcher, :users) AS v;
+
+-- query: feed_stand (account uuid) maybe read -> last_us bigint, epoch text
+-- Where a user's feed stands.
+SELECT f.last_us, f.epoch
+FROM feed_stand(:account) AS f;
+
+-- query: revoked_recent (seconds int) one read -> lines text
+-- Sessions revoked within the life of a broker token, as lines for the plugin.
+SELECT revoked_recent(:seconds) AS lines;
