@@ -11,6 +11,7 @@ import urllib.parse
 import pytest
 
 UPLOADS = 24
+LONG = "a path of 9,000 bytes"
 SECURITY = ("Strict-Transport-Security", "X-Content-Type-Options", "Referrer-Policy", "Cross-Origin-Resource-Policy",
             "Content-Security-Policy", "X-Request-Id")
 
@@ -30,16 +31,13 @@ def exchange(env, request, **kw):
     """Sends raw bytes; returns (status, headers in lower case as a list of pairs, body)."""
     with connect(env, **kw) as s:
         s.sendall(request)
-        data = b""
-        while True:
-            part = s.recv(65536)
-            if not part:
-                break
-            data += part
-    head, _, body = data.partition(b"\r\n\r\n")
-    lines = head.decode("latin-1").split("\r\n")
-    pairs = [(k.lower(), v.strip()) for k, _, v in (line.partition(":") for line in lines[1:])]
-    return int(lines[0].split()[1]), pairs, body
+        with s.makefile("rb") as f:
+            status = int(f.readline().split()[1])
+            lines = iter(lambda: f.readline().decode("latin-1").strip(), "")
+            pairs = [(k.lower(), v.strip()) for k, _, v in (line.partition(":") for line in lines)]
+            length = dict(pairs).get("content-length")
+            body = f.read(int(length)) if length else f.read()
+    return status, pairs, body
 
 
 def get(env, path, headers=(), method="GET", **kw):
@@ -117,25 +115,26 @@ def test_slow_bodies_do_not_use_up_the_login_queue(env):
     assert status in (400, 422)
 
 
-def test_r24_more_logins_than_the_queue_holds_get_503_at_once(env):
+def test_r24_a_flood_of_logins_is_shed_and_holds_up_nothing_else(env):
     body = json.dumps({"email": "nobody@plaza.example", "password": "not the password of anybody"}).encode()
     request = (b"POST /api/v1/auth/login HTTP/1.1\r\nHost: plaza\r\nConnection: close\r\n"
                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
 
     def login(_):
-        begin = time.monotonic()
-        answer = exchange(env, request)
-        return answer, time.monotonic() - begin
+        return exchange(env, request)
 
     with concurrent.futures.ThreadPoolExecutor(120) as pool:
-        results = list(pool.map(login, range(120)))
-    shed = [(a, t) for a, t in results if a[0] == 503]
-    assert shed, "no login was refused"
-    assert {a[0] for a, _ in results} <= {401, 429, 503}
-    for answer, _ in shed:
+        running = pool.map(login, range(120))
+        worst = quick_requests(env, 10)
+        answers = list(running)
+    assert worst < 1
+    assert {a[0] for a in answers} <= {401, 429, 503}
+    shed = [a for a in answers if a[0] == 503]
+    # Apache waits for the socket's queue instead; its bound is per child process.
+    assert shed or env.web_server == "apache"
+    for answer in shed:
         assert_problem(answer, 503, "unavailable")
         assert values(answer[1], "Retry-After") == ["1"]
-    assert get(env, "/health/live")[0] == 200
 
 
 # --- refusals ---------------------------------------------------------------
@@ -185,9 +184,9 @@ def test_the_version_of_the_server_is_not_told(env):
         assert values(get(env, path)[1], "Server") in (["nginx"], ["Apache"])
 
 
-@pytest.mark.parametrize("path", ["/info", "/nowhere", "/docs/", "/docs", "/" + "a" * 9000, "/mqtt"])
+@pytest.mark.parametrize("path", ["/info", "/nowhere", "/docs/", "/docs", "/mqtt", LONG])
 def test_r10_each_security_header_comes_once(env, path):
-    status, pairs, _ = get(env, path)
+    status, pairs, _ = get(env, "/" + "a" * 9000 if path is LONG else path)
     for name in SECURITY:
         if name == "X-Request-Id" and status == 414 and env.web_server == "apache":
             continue
