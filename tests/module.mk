@@ -49,7 +49,8 @@ FUZZ_JOBS    ?= 2
 
 define fuzz_rule
 $(B)/tests/fuzz/$(1): $(B)/tests/fuzz/$(1).o $(call test_objs,$(1)) $$(LIB)
-	$$(call link,-fsanitize=fuzzer $(if $(filter $(1),$(USE_DOOR)),-lfcgi) $$(LIBS_APP))
+	$$(call link,-fsanitize=fuzzer $(if $(filter $(1),$(USE_DOOR)),-lfcgi) \
+		$(if $(filter $(1),$(USE_PLUGIN)),$$(WRAP_PLUGIN)) $$(LIBS_APP))
 endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz_rule,$(t))))
 
