@@ -92,7 +92,11 @@ $(MKQ): fcgi/tools/mkqueries.c $(B)/flags
 	$(call say,HOSTCC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
-$(B)/gen/queries.h: $(MKQ) $(QUERIES) | $(B)/gen
+# A file that came or went counts as a change, whatever its date.
+$(B)/queries.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(QUERIES)' | cmp -s - $@ || echo '$(QUERIES)' >$@
+$(B)/gen/queries.h: $(MKQ) $(QUERIES) $(B)/queries.list | $(B)/gen
 	$(call say,GEN,$(B)/gen/queries.[ch])
 	$(Q)$(MKQ) $(B)/gen/queries.h $(B)/gen/queries.c $(QUERIES)
 $(B)/gen/queries.c: $(B)/gen/queries.h ;
