@@ -70,7 +70,6 @@ BIN := $(foreach p,$(PROGRAMS),$(B)/$(p))
 all: $(BIN) $(if $(PLUGIN_SRC),$(B)/plaza.so)
 
 .DELETE_ON_ERROR:
-.SECONDARY:
 
 $(B)/%.o: %.c $(B)/flags | $(B)/gen/queries.h
 	@mkdir -p $(@D)
