@@ -2,27 +2,42 @@
 
 -- ---- accounts ----
 
--- An account as its owner and administrators see it.
+-- An account as its owner and administrators see it. These three are single expressions, which the planner puts in the
+-- place of the call.
 CREATE OR REPLACE FUNCTION user_json(a account, p_shop uuid) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT row_to_json(u)::text
-    FROM (SELECT a.id, a.email, a.username, a.name, a.role, a.status, a.phone, a.avatar_url AS "avatarUrl", a.locale,
-                 a.email_verified AS "emailVerified", p_shop AS "shopId", a.version,
-                 iso(a.created_at) AS "createdAt", iso(a.updated_at) AS "updatedAt") AS u
+    SELECT '{"id":"' || a.id
+        || '","email":' || to_json(a.email)
+        || ',"username":' || coalesce(to_json(a.username)::text, 'null')
+        || ',"name":' || to_json(a.name)
+        || ',"role":"' || a.role
+        || '","status":"' || a.status
+        || '","phone":' || coalesce(to_json(a.phone)::text, 'null')
+        || ',"avatarUrl":' || coalesce(to_json(a.avatar_url)::text, 'null')
+        || ',"locale":"' || a.locale
+        || '","emailVerified":' || a.email_verified
+        || ',"shopId":' || coalesce(to_json(p_shop)::text, 'null')
+        || ',"version":' || a.version
+        || ',"createdAt":"' || iso(a.created_at)
+        || '","updatedAt":"' || iso(a.updated_at) || '"}'
 $$;
 
 -- And as everybody sees it.
 CREATE OR REPLACE FUNCTION user_public_json(a account, p_shop uuid) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT row_to_json(u)::text
-    FROM (SELECT a.id, a.username, a.name, a.role, a.avatar_url AS "avatarUrl", p_shop AS "shopId",
-                 iso(a.created_at) AS "createdAt") AS u
+    SELECT '{"id":"' || a.id
+        || '","username":' || coalesce(to_json(a.username)::text, 'null')
+        || ',"name":' || to_json(a.name)
+        || ',"role":"' || a.role
+        || '","avatarUrl":' || coalesce(to_json(a.avatar_url)::text, 'null')
+        || ',"shopId":' || coalesce(to_json(p_shop)::text, 'null')
+        || ',"createdAt":"' || iso(a.created_at) || '"}'
 $$;
 
 -- The shop is part of the document, so it is part of its version.
 CREATE OR REPLACE FUNCTION user_etag(a account, p_shop uuid) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT concat_ws('.', a.version, right(p_shop::text, 8))
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT a.version || coalesce('.' || right(p_shop::text, 8), '')
 $$;
 
 -- Text for addresses: "Café «Sol» & Mar" gives "cafe-sol-mar".
@@ -129,9 +144,10 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION guard_clear(p_email text) RETURNS void
-LANGUAGE sql SET search_path = plaza, pg_temp AS $$
-    DELETE FROM login_guard WHERE email_hash = sha256(convert_to(p_email, 'UTF8'))
-$$;
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+BEGIN
+    DELETE FROM login_guard WHERE email_hash = sha256(convert_to(p_email, 'UTF8'));
+END $$;
 
 -- Counts an attempt of a device that is known to the account; false when it is not, or has none left.
 CREATE OR REPLACE FUNCTION device_attempt(p_account uuid, p_device text) RETURNS boolean
@@ -234,10 +250,11 @@ $$;
 
 -- Tells the brokers to end connections: of one session, or with '*' all of the user.
 CREATE OR REPLACE FUNCTION kick(p_user uuid, p_device text, p_reason text) RETURNS text
-LANGUAGE sql SET search_path = plaza, pg_temp AS $$
-    SELECT emit('sys/kick', json_build_object('uid', p_user, 'did', p_device, 'before',
-        floor(extract(epoch FROM clock_timestamp()))::bigint, 'reason', p_reason)::text)
-$$;
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN emit('sys/kick', json_build_object('uid', p_user, 'did', p_device, 'before',
+        floor(extract(epoch FROM clock_timestamp()))::bigint, 'reason', p_reason)::text);
+END $$;
 
 -- Ends the sessions of an account but one (NULL keeps none); also for those who suspend it or change its role.
 CREATE OR REPLACE FUNCTION sessions_end(p_account uuid, p_keep uuid, p_reason text) RETURNS text
@@ -383,18 +400,20 @@ END $$;
 
 -- Ends all sessions of the caller.
 CREATE OR REPLACE FUNCTION session_end_all() RETURNS text
-LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT sessions_end(app_me(), NULL, 'logout_all')
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN sessions_end(app_me(), NULL, 'logout_all');
+END $$;
 
 -- Whether a session that a token names still lives, with the account's e-mail address.
 CREATE OR REPLACE FUNCTION session_alive(p_user uuid, p_session uuid) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT a.email
-    FROM session AS s
-    JOIN account AS a ON a.id = s.account_id
-    WHERE s.id = p_session AND s.account_id = p_user AND s.revoked_at IS NULL AND s.expires_at > now()
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN (SELECT a.email
+            FROM session AS s
+            JOIN account AS a ON a.id = s.account_id
+            WHERE s.id = p_session AND s.account_id = p_user AND s.revoked_at IS NULL AND s.expires_at > now());
+END $$;
 
 -- Opens an account to strangers' attempts again, after its owner proved himself in another way.
 CREATE OR REPLACE FUNCTION login_unlock(p_account uuid) RETURNS void

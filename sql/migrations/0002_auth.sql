@@ -4,12 +4,12 @@
 -- the same work and leaves the same trace.
 CREATE TABLE login_guard (
     email_hash   bytea       NOT NULL, -- SHA-256: most of these are typing errors, some are passwords
-    account_id   uuid,                 -- NULL for unknown addresses; those rows are swept after a day
+    account_id   uuid,                 -- NULL for unknown addresses, which are swept after a day. No foreign key: its
+                                       -- check would take time for known ones only
     failures     integer     NOT NULL,
     locked_until timestamptz,
     touched_at   timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT login_guard_pkey PRIMARY KEY (email_hash),
-    CONSTRAINT login_guard_account_fkey FOREIGN KEY (account_id) REFERENCES account (id) ON DELETE CASCADE,
     CONSTRAINT login_guard_hash_check CHECK (octet_length(email_hash) = 32)
 );
 CREATE INDEX login_guard_sweep_idx ON login_guard (touched_at) WHERE account_id IS NULL;
