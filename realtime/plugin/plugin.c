@@ -113,12 +113,13 @@ load(struct plugin *pl)
 static void
 load_revocations(struct plugin *pl)
 {
+	const char *path = pl->conf->revocations_file;
 	struct err err;
 
-	if (!pl->revocations_path)
+	if (!path[0])
 		return;
 	err_clear(&err);
-	switch (revocations_load(pl->revocations, pl->revocations_path, pl->now_s, &err)) {
+	switch (revocations_load(pl->revocations, path, pl->now_s, &err)) {
 	case P_OK:
 		break;
 	case P_NOT_FOUND:
@@ -297,15 +298,12 @@ static bool
 take_options(struct plugin *pl, const struct mosquitto_opt *options, int count)
 {
 	for (int i = 0; i < count; i++) {
-		if (strcmp(options[i].key, "conf") == 0) {
-			pl->conf_path = options[i].value;
-		} else if (strcmp(options[i].key, "revocations") == 0) {
-			pl->revocations_path = options[i].value;
-		} else {
+		if (strcmp(options[i].key, "conf") != 0) {
 			plugin_log(
 				pl, MOSQ_LOG_ERR, "unknown option plugin_opt_%s", options[i].key);
 			return false;
 		}
+		pl->conf_path = options[i].value;
 	}
 	if (!pl->conf_path)
 		plugin_log(pl, MOSQ_LOG_ERR, "plugin_opt_conf is missing");

@@ -38,8 +38,7 @@ struct revocations;
 /* The one state of the process; the broker hands it to every callback. */
 struct plugin {
 	mosquitto_plugin_id_t *id;
-	const char *conf_path;        /* both belong to the broker's options */
-	const char *revocations_path; /* NULL: none */
+	const char *conf_path; /* belongs to the broker's options */
 	struct conf *conf;
 	const char *secret; /* of the programs, in conf */
 	struct token_keys *keys;

@@ -510,21 +510,20 @@ static inline int
 start_plugin(void **state)
 {
 	(void)state;
-	struct mosquitto_opt options[] = {
-		{ (char *)"conf", (char *)path("plaza.conf") },
-		{ (char *)"revocations", (char *)path("revocations") },
-	};
+	struct mosquitto_opt option = { (char *)"conf", (char *)path("plaza.conf") };
+	const char *keys =
+		arena_printf(arena, "keys_dir = %s\nissuer = %s\n", path("keys"), ISSUER);
 
 	write_text("secret", SECRET "\n");
 	write_text("plaza.conf",
-		arena_printf(arena, "keys_dir = %s\nissuer = %s\nmqtt_secret_file = %s\n",
-			path("keys"), ISSUER, path("secret")));
+		arena_printf(arena, "%smqtt_secret_file = %s\nrevocations_file = %s\n", keys,
+			path("secret"), path("revocations")));
 	memory.live = 0;
 	now.s = START;
 	broker.log_n = 0;
 	broker.kicks = broker.phantom_kicks = 0;
 	forget_published();
-	return start_with(options, 2);
+	return start_with(&option, 1);
 }
 
 static inline int
