@@ -20,7 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("PLAZA_BUILD", ROOT / "build/release"))
+BUILD = Path(os.environ.get("PLAZA_BUILD", ROOT / "build/release")).resolve()
 ISSUER = "https://plaza.test"
 SECRET = "a-secret-of-the-programs"
 WAIT = 10
