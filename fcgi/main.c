@@ -55,6 +55,21 @@ print_document(const char *name)
 	return good ? 0 : 1;
 }
 
+/* multiwatch starts a program that ends again at once: a fault that stays would cost a whole core.
+ */
+#define FAILED_START_S 1
+
+static int
+fail_start(struct app *app, const char *what, const struct err *err)
+{
+	log_init("plaza-fcgi", LOG_INFO);
+	log_event(LOG_ERROR, "start", LZ("what", what), LZ("detail", err->detail),
+		LZ("text", err->log));
+	app_free(app);
+	(void)sleep(FAILED_START_S);
+	return 1;
+}
+
 static int
 serve(const struct options *o)
 {
@@ -62,19 +77,11 @@ serve(const struct options *o)
 	struct app *app = app_new("plaza-fcgi", o->pool, o->conf, &err);
 	int fd = app ? fcgi_listen(o->socket, &err) : -1;
 
-	if (!app || fd < 0) {
-		log_init("plaza-fcgi", LOG_INFO);
-		log_event(LOG_ERROR, "start", LZ("detail", err.detail), LZ("text", err.log));
-		app_free(app);
-		return 1;
-	}
+	if (!app || fd < 0)
+		return fail_start(app, "configuration or socket", &err);
 	/* A schema that does not fit ends the start; a server that is away does not. */
-	if (db_connect(app->db, &err) == P_INTERNAL) {
-		log_event(LOG_ERROR, "start", LZ("detail", "a statement does not fit the schema"),
-			LZ("text", err.log));
-		app_free(app);
-		return 1;
-	}
+	if (db_connect(app->db, &err) == P_INTERNAL)
+		return fail_start(app, "a statement does not fit the schema", &err);
 	log_event(LOG_INFO, "start", LZ("pool", o->pool), LZ("version", PLAZA_VERSION));
 	notify_ready();
 	bool good = fcgi_serve(app, fd, app->conf->stop_after_requests);
