@@ -50,11 +50,12 @@ class Client:
         self.url = urllib.parse.urlsplit(base_url)
         self.token, self.headers, self.conn = token, dict(headers or {}), None
         self.user = None
+        self.patient = True  # repeats a request whose kept connection was gone, and puts exchanges on record
 
     def clone(self):
         """The same user on a connection of its own, for another thread."""
         c = Client(self.url.geturl(), self.token, self.headers)
-        c.user = self.user
+        c.user, c.patient = self.user, self.patient
         return c
 
     def _send(self, method, path, body, headers):
@@ -68,8 +69,11 @@ class Client:
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 # A kept connection that the server had closed meanwhile: once more on a new one.
                 self.close()
-                if attempt == 2:
+                if attempt == 2 or not self.patient:
                     raise
+            except OSError:
+                self.close()
+                raise
 
     def close(self):
         if self.conn:
@@ -89,6 +93,12 @@ class Client:
         if method in ("POST", "PUT", "PATCH") and body is None:
             body = b""
         r = self._send(method, path, body, h)
+        if self.patient:
+            self._record(method, path, r, h, body)
+        return r
+
+    @staticmethod
+    def _record(method, path, r, h, body):
         record({
             "method": method, "path": path, "status": r.status,
             "requestType": h.get("Content-Type"),
@@ -97,7 +107,6 @@ class Client:
             "responseType": r.headers.get("Content-Type"),
             "response": r.body.decode("utf-8", "replace") if "json" in (r.headers.get("Content-Type") or "") else None,
         })
-        return r
 
     def get(self, path, **kw):
         return self.request("GET", path, **kw)

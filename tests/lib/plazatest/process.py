@@ -1,0 +1,53 @@
+"""Processes of the stack under test, found through the ids that its supervisor writes down. Nothing else is touched."""
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def service(env, name):
+    """Process id of a service of the run folder."""
+    return int((Path(env.pid_dir) / name).read_text())
+
+
+def children(pid):
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def workers(env, pool="web"):
+    """Ids of the pool's workers; the supervisor starts a new one where one ends."""
+    return children(service(env, pool))
+
+
+def kill(pid, sig=signal.SIGKILL):
+    """False when it had ended by itself."""
+    try:
+        os.kill(pid, sig)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def end_worker(env, pid, sig=signal.SIGKILL):
+    """Ends one worker on purpose; the check of the logs at the end of the run knows of it."""
+    if kill(pid, sig):
+        env.killed.append(pid)
+
+
+def wait(what, timeout, text):
+    """Until what() is true; returns how long it took, in seconds."""
+    begin = time.monotonic()
+    while not what():
+        assert time.monotonic() - begin < timeout, f"not within {timeout} s: {text}"
+        time.sleep(0.01)
+    return time.monotonic() - begin
+
+
+def restarted(env, name, old, timeout=10):
+    """Waits until the supervisor has another process for the service."""
+    def fresh():
+        try:
+            return service(env, name) != old
+        except (OSError, ValueError):
+            return False
+    return wait(fresh, timeout, f"{name} runs again")
