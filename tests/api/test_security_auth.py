@@ -389,6 +389,28 @@ def test_suspended_users_cannot_refresh(client, sql):
     assert client.post(REFRESH, {"refreshToken": client.refresh_token}).problem == "invalid-refresh-token"
 
 
+def test_the_purge_removes_only_what_is_dead(users, client, sql):
+    living, spent, dead = client, users.client(), users.client()
+    users.anonymous().post(LOGIN, credentials(living, WRONG))
+    sid = claims_of(dead.token)["sid"]
+    sql("UPDATE session SET expires_at = now() - interval '31 days' WHERE id = %s", (sid,))
+    kept = spent.post(REFRESH, {"refreshToken": spent.refresh_token}).json
+    sql("UPDATE refresh_token SET spent_at = spent_at - interval '31 days' WHERE session_id = %s", (kept["sessionId"],))
+    for email, account in ((b"nobody", None), (b"somebody", living.user["id"])):
+        sql("INSERT INTO login_guard (email_hash, account_id, failures, touched_at) VALUES (sha256(%s), %s, 1, now() - "
+            "interval '2 days')", (email + uuid.uuid4().bytes, account))
+    sql("INSERT INTO login_device (account_id, token_hash, last_used_at) VALUES (%s, sha256('x'), now() - "
+        "interval '367 days')", (living.user["id"],))
+    assert sql("SELECT auth_purge()", user="plaza_relay")[0][0] >= 4
+    assert sql("SELECT count(*) FROM session WHERE id = %s", (sid,)) == [(0,)]
+    assert sql("SELECT count(*) FROM refresh_token WHERE session_id = %s", (kept["sessionId"],)) == [(1,)]
+    assert sql("SELECT count(*) FROM login_guard WHERE account_id IS NULL AND touched_at < now() - interval '1 day'") == [(0,)]
+    assert sql("SELECT count(*) FROM login_guard WHERE account_id = %s", (living.user["id"],)) == [(2,)]
+    assert sql("SELECT count(*) FROM login_device WHERE account_id = %s", (living.user["id"],)) == [(1,)]
+    assert living.get(API + "/auth/me").status == 200
+    assert spent.post(REFRESH, {"refreshToken": kept["refreshToken"]}).status == 200
+
+
 # ---- R38, R39: rights ----
 
 @pytest.mark.parametrize("role", ["admin", "moderator", "service", "root", "", "Client", ["client"], 4])
