@@ -35,7 +35,9 @@ install-programs: all
 	$(Q)for f in $(filter %/plaza-image,$(BIN)); do install -C -m 755 $$f $(LIBEX)/; done
 	$(Q)if [ -e $(B)/plaza.so ]; then install -C -m 644 $(B)/plaza.so $(LIBEX)/; fi
 
+# A function that is gone from the source must not be applied again from an older installation.
 install-data:
+	$(Q)rm -rf $(SHARE)/sql
 	$(Q)install -d $(SHARE)/docs $(MAN)/man5 $(MAN)/man8 $(addprefix $(SHARE)/sql/,migrations functions views demo)
 	$(Q)$(PUT) sql/bootstrap.sql $(SHARE)/sql/
 	$(Q)for d in migrations functions views demo; do \

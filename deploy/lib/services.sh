@@ -80,7 +80,11 @@ services() {
 	rm -f "$dir"/svc/*
 	service 10-postgres INT "$pg_bin/postgres" -D "$dir/data/pg"
 	service 20-redis TERM redis-server "$dir/conf/redis.conf"
-	service 30-mosquitto TERM mosquitto -c "$dir/conf/mosquitto.conf"
+	local broker=(mosquitto -c "$dir/conf/mosquitto.conf")
+	# The sanitizers come with the plugin; the broker was built without them and must load them first.
+	[ "$profile" != asan ] || broker=(env "LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0
+		"${broker[@]}")
+	service 30-mosquitto TERM "${broker[@]}"
 	service 40-relay TERM "$inst/usr/sbin/plaza-relay" -c "$dir/conf/plaza.conf"
 	service 41-ingest TERM "$inst/usr/sbin/plaza-ingest" -c "$dir/conf/plaza.conf"
 	pool 50 web "$web_workers" 512

@@ -22,6 +22,7 @@
 #define DRAIN_MAX (256 * 1024) /* unread body that is worth reading to keep a connection */
 #define ACCEPT_PAUSE_MS 500    /* after running out of descriptors */
 #define IO_TIMEOUT_S 15        /* a web server that stalls in the middle of a request */
+#define STOP_GRACE_MS 6000     /* nginx closes a kept connection after 5 s or 100 requests */
 
 struct conn {
 	FCGX_Request r;
@@ -319,6 +320,39 @@ wait_ms(struct door_state *d)
 	return idle >= 0 && idle < left ? idle : (int)left;
 }
 
+/* Waits once and serves what is there. */
+static bool
+serve_ready(struct door_state *d, int timeout_ms, const sigset_t *mask, int64_t *served)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int n = epoll_pwait(d->epoll_fd, events, EVENTS_MAX, timeout_ms, mask);
+
+	for (int i = 0; i < n; i++) {
+		struct conn *c = events[i].data.ptr;
+		if (!c)
+			conn_open(d);
+		else if (c->fd >= 0)
+			*served += conn_serve(d, c);
+	}
+	return n >= 0 || errno == EINTR;
+}
+
+/*
+ * The web server may be writing to a kept connection at any moment, and a request that meets our
+ * close is lost: so it is left to the web server to close them, for a while.
+ */
+static void
+finish_kept(struct door_state *d)
+{
+	int64_t end = clock_mono_us() + STOP_GRACE_MS * 1000, left, served = 0;
+
+	if (d->listening)
+		(void)epoll_ctl(d->epoll_fd, EPOLL_CTL_DEL, d->listen_fd, NULL);
+	while (d->open > 0 && (left = end - clock_mono_us()) > 0)
+		if (!serve_ready(d, (int)(left / 1000) + 1, NULL, &served))
+			return;
+}
+
 bool
 fcgi_serve(struct app *app, int listen_fd, int64_t max_requests)
 {
@@ -336,18 +370,10 @@ fcgi_serve(struct app *app, int listen_fd, int64_t max_requests)
 	sigaddset(&blocked, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &blocked, &normal);
 	bool good = set_up(d);
-	while (good && !stop_asked && (max_requests == 0 || served < max_requests)) {
-		struct epoll_event events[EVENTS_MAX];
-		int n = epoll_pwait(d->epoll_fd, events, EVENTS_MAX, wait_ms(d), &normal);
-		for (int i = 0; i < n; i++) {
-			struct conn *c = events[i].data.ptr;
-			if (!c)
-				conn_open(d);
-			else if (c->fd >= 0)
-				served += conn_serve(d, c);
-		}
-		good = n >= 0 || errno == EINTR;
-	}
+	while (good && !stop_asked && (max_requests == 0 || served < max_requests))
+		good = serve_ready(d, wait_ms(d), &normal, &served);
+	if (good)
+		finish_kept(d);
 	for (size_t i = 0; i < CONNS_MAX && good; i++)
 		if (d->conns[i].fd >= 0)
 			close(d->conns[i].fd);
