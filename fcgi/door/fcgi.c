@@ -22,7 +22,7 @@
 #define DRAIN_MAX (256 * 1024) /* unread body that is worth reading to keep a connection */
 #define ACCEPT_PAUSE_MS 500    /* after running out of descriptors */
 #define IO_TIMEOUT_S 15        /* a web server that stalls in the middle of a request */
-#define STOP_GRACE_MS 6000     /* nginx closes a kept connection after 5 s or 100 requests */
+#define STOP_GRACE_MS 3000     /* nginx closes a kept connection after 2 s or 100 requests */
 
 struct conn {
 	FCGX_Request r;
