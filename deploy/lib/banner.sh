@@ -44,6 +44,7 @@ banner() {
 	if [ "$demo" = yes ] && [ -e "$top/sql/demo/ACCOUNTS" ]; then
 		printf '\nDemonstration accounts:\n'
 		sed 's/^/  /' "$top/sql/demo/ACCOUNTS"
+		printf '  admin   %-20s  %s\n' "$admin_email" "$(cat "$dir/conf/admin.secret")"
 		session "$url"
 	fi
 	if [ "$detach" = yes ]; then

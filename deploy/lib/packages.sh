@@ -9,12 +9,12 @@ packages_of() {
 	on' "$deploy/packages.txt" | sort -u
 }
 
+# A package counts as installed when another one provides it, as nodejs of NodeSource does npm.
 packages_missing() {
-	local p
-	for p in $(packages_of "$@"); do
-		# A virtual or renamed package counts when another one provides it.
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || echo "$p"
-	done
+	local have
+	have=$(dpkg-query -W -f '${db:Status-Status},${Package},${Provides}\n' | sed -n 's/^installed,//p' |
+		sed 's/([^)]*)//g' | tr -s ', ' '\n')
+	packages_of "$@" | grep -vxF "$have" || true
 }
 
 # Debian starts a service when its package is installed, and at every boot. Ours run privately, so both
