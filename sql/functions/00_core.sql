@@ -1,4 +1,5 @@
--- Identity, problems, idempotency, events: used by every domain.
+-- Identity, problems, idempotency, events: used by every domain. What writes is in PL/pgSQL, which keeps its plans; a
+-- function in SQL is planned at each call, unless the planner can put its body in the place of the call.
 
 -- Ends the statement with a problem of problems.def; the detail may be shown to the client.
 CREATE OR REPLACE FUNCTION raise_problem(p_slug text, p_detail text DEFAULT '', p_retry_s int DEFAULT 0)
@@ -51,9 +52,9 @@ LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
             52, 1), 53, 1), 'hex')::uuid
 $$;
 
--- RFC 3339 in UTC with milliseconds.
+-- RFC 3339 in UTC with milliseconds. STABLE as to_char() is: of an immutable one the planner would make no expression.
 CREATE OR REPLACE FUNCTION iso(p timestamptz) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT to_char(p AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 
@@ -84,12 +85,13 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION idem_store(p_scope text, p_key text, p_status int, p_headers text, p_body text)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+BEGIN
     UPDATE idempotency
     SET status = p_status, headers = p_headers, body = p_body
     WHERE account_id = coalesce(app_uid(), '00000000-0000-0000-0000-000000000000')
-      AND scope = p_scope AND key = p_key
-$$;
+      AND scope = p_scope AND key = p_key;
+END $$;
 
 -- Writes an event for the broker and returns its line for the fast path (see sql/README.md).
 CREATE OR REPLACE FUNCTION emit(p_topic text, p_payload text) RETURNS text
@@ -103,7 +105,7 @@ END $$;
 
 -- The envelope of a durable event; `us` and `ep` only where it belongs to a feed.
 CREATE OR REPLACE FUNCTION envelope(p_type text, p_data text, p_us bigint DEFAULT NULL, p_epoch text DEFAULT NULL)
-RETURNS text LANGUAGE sql STABLE AS $$
+RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT '{"v":1,"t":"' || p_type || '","id":"'
         || CASE WHEN p_us IS NULL THEN uuid_v7()::text ELSE p_epoch || '-' || p_us END || '"'
         || CASE WHEN p_us IS NULL THEN '' ELSE ',"ep":"' || p_epoch || '","us":' || p_us END
@@ -125,15 +127,17 @@ END $$;
 
 -- An event for the staff of a shop.
 CREATE OR REPLACE FUNCTION shop_emit(p_shop uuid, p_type text, p_data text) RETURNS text
-LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT emit('s/' || p_shop || '/in', envelope(p_type, p_data))
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN emit('s/' || p_shop || '/in', envelope(p_type, p_data));
+END $$;
 
 -- Confirmed rows leave the outbox. Ids are unguessable in practice but harmless: a lost row is repaired by /sync.
 CREATE OR REPLACE FUNCTION outbox_confirm(p_ids bigint[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    DELETE FROM outbox WHERE id = ANY (p_ids)
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+BEGIN
+    DELETE FROM outbox WHERE id = ANY (p_ids);
+END $$;
 
 GRANT EXECUTE ON FUNCTION app_enter(uuid, uuid, text), app_me(), raise_problem(text, text, int), uuid_v7(),
     iso(timestamptz), idem_claim(text, text, text), idem_store(text, text, int, text, text)
