@@ -9,5 +9,6 @@ extern const struct route_table system_routes;
 extern const struct route_table auth_routes;
 extern const struct route_table auth_session_routes;
 extern const struct route_table user_routes;
+extern const struct route_table cart_routes;
 
 #endif
