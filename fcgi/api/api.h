@@ -10,5 +10,6 @@ extern const struct route_table auth_routes;
 extern const struct route_table auth_session_routes;
 extern const struct route_table user_routes;
 extern const struct route_table cart_routes;
+extern const struct route_table order_routes;
 
 #endif

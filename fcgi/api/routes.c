@@ -7,5 +7,6 @@ const struct route_table *const route_tables[] = {
 	&auth_session_routes,
 	&user_routes,
 	&cart_routes,
+	&order_routes,
 };
 const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);

@@ -1,0 +1,317 @@
+-- Checkout and the life of an order.
+
+-- ---- JSON ----
+
+CREATE OR REPLACE FUNCTION order_json(o orders) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT concat('{"id":"', o.id, '","number":', o.number, ',"groupId":"', o.group_id,
+        '","status":"', o.status, '","paymentStatus":"', o.payment_status,
+        '","fulfilmentStatus":"', o.fulfilment_status,
+        '","buyerId":"', o.buyer_id, '","sellerId":"', o.seller_id, '","shopId":"', o.shop_id,
+        '","items":', o.items, ',"total":{"amount":', o.total, ',"currency":"', o.currency,
+        '"},"address":', to_json(o.address), ',"note":', to_json(o.note), ',"version":', o.version,
+        ',"createdAt":"', iso(o.created_at), '","updatedAt":"', iso(o.updated_at), '"}')
+$$;
+
+-- What the events about an order carry; realtime/events.def.
+CREATE OR REPLACE FUNCTION order_event_json(o orders, p_previous text, p_reason text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT concat('{"orderId":"', o.id, '","number":', o.number, ',"groupId":"', o.group_id,
+        '","shopId":"', o.shop_id, '","status":"', o.status, '","previous":"' || p_previous,
+        '","total":{"amount":', o.total, ',"currency":"', o.currency, '"},"version":', o.version,
+        ',"reason":' || to_json(nullif(p_reason, '')), '}')
+$$;
+
+-- ---- events ----
+
+-- Tells buyer and seller of each order. The seller's copy goes to the shop: it has its place in the seller's feed, and
+-- one message is enough. The buyer's copies come in the order of the numbers.
+CREATE OR REPLACE FUNCTION order_tell(p_orders orders[], p_type text, p_previous text, p_reason text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    lines text;
+BEGIN
+    -- Feeds are locked in ascending order of the user, as everywhere.
+    PERFORM FROM feed_head AS h
+    WHERE h.account_id = ANY (ARRAY(SELECT o.buyer_id FROM unnest(p_orders) AS o
+                                    UNION SELECT o.seller_id FROM unnest(p_orders) AS o))
+    ORDER BY h.account_id
+    FOR NO KEY UPDATE;
+    WITH told AS MATERIALIZED (
+        SELECT o.buyer_id, o.seller_id, o.shop_id, o.number, order_event_json(o, p_previous, p_reason) AS data
+        FROM unnest(p_orders) AS o
+    ), copy AS MATERIALIZED (
+        SELECT t.buyer_id AS reader, concat('u/', t.buyer_id, '/in') AS topic, t.number, t.data FROM told AS t
+        UNION ALL
+        SELECT t.seller_id, concat('s/', t.shop_id, '/in'), t.number, t.data FROM told AS t
+    ), head AS (
+        UPDATE feed_head AS h SET last_us = h.last_us + r.n
+        FROM (SELECT c.reader, count(*) AS n FROM copy AS c GROUP BY c.reader) AS r
+        WHERE h.account_id = r.reader
+        RETURNING h.account_id, h.last_us - r.n AS us, h.epoch
+    ), line AS MATERIALIZED (
+        SELECT c.reader, c.topic, c.data, h.epoch,
+               h.us + row_number() OVER (PARTITION BY c.reader ORDER BY c.number, c.topic) AS us
+        FROM copy AS c
+        JOIN head AS h ON h.account_id = c.reader
+    ), kept AS (
+        INSERT INTO feed (account_id, us, type, data)
+        SELECT l.reader, l.us, p_type, l.data FROM line AS l
+    ), sent AS (
+        INSERT INTO outbox (topic, payload)
+        SELECT l.topic, envelope(p_type, l.data, l.us, l.epoch) FROM line AS l
+        RETURNING concat(id, E'\x1f', topic, E'\x1f', payload, E'\x1e') AS text
+    )
+    SELECT string_agg(s.text, '') INTO lines FROM sent AS s;
+    RETURN lines;
+END $$;
+
+-- ---- stock ----
+
+-- Takes units of each product, or raises a problem. Stock rows are locked in ascending order of the product; the UPDATE
+-- is conditional: whoever comes second sees the first one's result, never an older count. Returns the products whose
+-- seller is to be told.
+CREATE OR REPLACE FUNCTION stock_take(p_products uuid[], p_quantities int[]) RETURNS uuid[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    taken uuid[];
+    lows  uuid[];
+BEGIN
+    PERFORM FROM stock AS s WHERE s.product_id = ANY (p_products) ORDER BY s.product_id FOR NO KEY UPDATE;
+    WITH taken AS (
+        UPDATE stock AS s SET quantity = s.quantity - w.n, updated_at = now()
+        FROM unnest(p_products, p_quantities) AS w (id, n)
+        WHERE s.product_id = w.id AND s.quantity >= w.n
+        RETURNING s.product_id, stock_level(s.quantity, s.low_threshold) > s.alerted AS low
+    )
+    SELECT array_agg(t.product_id), array_agg(t.product_id) FILTER (WHERE t.low) INTO taken, lows FROM taken AS t;
+    IF cardinality(p_products) > coalesce(cardinality(taken), 0) THEN
+        PERFORM raise_problem('out-of-stock', 'product ' || min(w.id::text))
+        FROM unnest(p_products) AS w (id)
+        WHERE w.id <> ALL (coalesce(taken, '{}'));
+    END IF;
+    RETURN lows;
+END $$;
+
+-- Gives the units of an order back. The rows are locked in ascending order of the product, before they are changed.
+CREATE OR REPLACE FUNCTION stock_return(p_order uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM stock AS s
+    WHERE s.product_id IN (SELECT i.product_id FROM order_item AS i WHERE i.order_id = p_order)
+    ORDER BY s.product_id
+    FOR NO KEY UPDATE;
+    UPDATE stock AS s SET quantity = s.quantity + i.quantity, updated_at = now()
+    FROM order_item AS i
+    WHERE i.order_id = p_order AND s.product_id = i.product_id;
+END $$;
+
+-- ---- checkout ----
+
+-- The deterministic provider: the token decides. It asks nobody, so it may run inside of the transaction.
+CREATE OR REPLACE FUNCTION payment_mock(p_token text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    CASE p_token
+    WHEN 'tok_success' THEN RETURN 'paid';
+    WHEN 'tok_timeout' THEN RETURN 'processing';
+    ELSE PERFORM raise_problem('payment-declined');
+    END CASE;
+    RETURN NULL;
+END $$;
+
+-- What the lines cost today: nothing of price, title or seller comes from the client.
+CREATE OR REPLACE FUNCTION order_bill(p_products uuid[], p_quantities int[], p_expected bigint, p_currency text,
+                                      OUT total numeric, OUT currency text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    known  bigint;
+    monies bigint;
+BEGIN
+    SELECT count(*), count(DISTINCT p.currency), sum(p.price * w.n), min(p.currency)
+    INTO known, monies, total, currency
+    FROM unnest(p_products, p_quantities) AS w (id, n)
+    JOIN product AS p ON p.id = w.id AND p.status = 'active' AND p.deleted_at IS NULL;
+    IF known < cardinality(p_products) THEN
+        PERFORM raise_problem('not-found', 'There is no such product.');
+    ELSIF monies > 1 THEN
+        PERFORM raise_problem('conflict', 'The products must have the same currency.');
+    ELSIF total > 99999999999999 THEN
+        PERFORM raise_problem('conflict', 'The total is too large.');
+    ELSIF total <> p_expected OR currency <> p_currency THEN
+        PERFORM raise_problem('price-changed', 'The total is ' || total || ' ' || currency || ' now.');
+    END IF;
+END $$;
+
+-- A purchase with its orders.
+CREATE OR REPLACE FUNCTION order_group_json(g order_group, p_orders orders[]) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT concat('{"id":"', g.id, '","total":{"amount":', g.total, ',"currency":"', g.currency,
+        '"},"refunded":{"amount":', g.refunded, ',"currency":"', g.currency,
+        '"},"paymentStatus":"', CASE
+            WHEN bool_or(o.payment_status = 'processing') THEN 'processing'
+            WHEN bool_and(o.payment_status = 'failed') THEN 'failed'
+            WHEN g.refunded = 0 THEN 'paid'
+            WHEN g.refunded = g.captured THEN 'refunded'
+            ELSE 'partially_refunded' END,
+        '","createdAt":"', iso(g.created_at),
+        '","orders":[', string_agg(order_json(o), ',' ORDER BY o.number), ']}')
+    FROM unnest(p_orders) AS o
+$$;
+
+-- The one way to an order: all or nothing in one transaction. The lines, each product once, come from the arrays or from
+-- the cart. A purchase from several shops is one group, one charge, and an order for each seller.
+CREATE OR REPLACE FUNCTION order_place(p_group uuid, p_cart uuid, p_version int, p_products uuid[], p_quantities int[],
+    p_token text, p_expected bigint, p_currency text, p_address text, p_note text)
+RETURNS TABLE (body text, events text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    me      uuid := app_me();
+    outcome text := payment_mock(p_token);
+    bill    record;
+    lows    uuid[];
+    g       order_group;
+    placed  orders[];
+BEGIN
+    IF p_cart IS NOT NULL THEN
+        PERFORM cart_lock(p_cart, NULL, p_version);
+        UPDATE cart SET status = 'ordered', version = version + 1, updated_at = now() WHERE id = p_cart;
+        SELECT array_agg(i.product_id), array_agg(i.quantity) INTO p_products, p_quantities
+        FROM cart_item AS i
+        WHERE i.cart_id = p_cart;
+    END IF;
+    IF p_products IS NULL THEN
+        PERFORM raise_problem('cart-empty');
+    END IF;
+    bill := order_bill(p_products, p_quantities, p_expected, p_currency);
+    lows := stock_take(p_products, p_quantities);
+    INSERT INTO order_group (id, buyer_id, cart_id, provider, total, captured, currency)
+    VALUES (p_group, me, p_cart, 'mock', bill.total, CASE outcome WHEN 'paid' THEN bill.total ELSE 0 END, bill.currency)
+    RETURNING * INTO g;
+    WITH line AS MATERIALIZED (
+        SELECT p.id, p.seller_id, p.shop_id, p.title, p.price, w.n
+        FROM unnest(p_products, p_quantities) AS w (id, n)
+        JOIN product AS p ON p.id = w.id
+    ), part AS MATERIALIZED (
+        SELECT uuid_v7() AS id, l.seller_id, l.shop_id, sum(l.price * l.n) AS total,
+               string_agg(concat('{"productId":"', l.id, '","title":', to_json(l.title), ',"quantity":', l.n,
+                   ',"unitPrice":{"amount":', l.price, ',"currency":"', g.currency,
+                   '"},"subtotal":{"amount":', l.price * l.n, ',"currency":"', g.currency, '"}}'),
+                   ',' ORDER BY l.id) AS items
+        FROM line AS l
+        GROUP BY l.seller_id, l.shop_id
+    ), placed AS (
+        INSERT INTO orders AS o (id, group_id, buyer_id, seller_id, shop_id, status, payment_status, total, currency,
+                                 items, address, note)
+        SELECT p.id, g.id, me, p.seller_id, p.shop_id,
+               CASE outcome WHEN 'paid' THEN 'payment_confirmed' ELSE 'pending' END, outcome, p.total, g.currency,
+               concat('[', p.items, ']'), p_address, p_note
+        FROM part AS p
+        RETURNING o
+    ), item AS (
+        INSERT INTO order_item (order_id, product_id, quantity, unit_price)
+        SELECT p.id, l.id, l.n, l.price
+        FROM part AS p
+        JOIN line AS l ON l.seller_id = p.seller_id AND l.shop_id = p.shop_id
+    )
+    SELECT array_agg(p.o) INTO placed FROM placed AS p;
+    events := order_tell(placed, 'order:created', NULL, '');
+    IF lows IS NOT NULL THEN
+        SELECT concat(events, string_agg(stock_after_change(l.id), '')) INTO events FROM unnest(lows) AS l (id);
+    END IF;
+    body := order_group_json(g, placed);
+    RETURN NEXT;
+END $$;
+
+-- ---- the life of an order ----
+
+-- Which part the caller has in an order; NULL for strangers.
+CREATE OR REPLACE FUNCTION order_actor(o orders) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN o.seller_id = app_uid() THEN 'seller'
+                WHEN o.buyer_id = app_uid() THEN 'buyer'
+                WHEN app_role() = 'admin' THEN 'admin'
+                WHEN app_role() = 'service' THEN 'system' END
+$$;
+
+-- One step, which the caller of this has found allowed, of an order that it has locked. A sale that ends gives its units
+-- back and, once paid, the money.
+CREATE OR REPLACE FUNCTION order_step(o orders, p_to text, p_actor text, p_reason text,
+                                      OUT body text, OUT etag text, OUT events text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    before text := o.status;
+    ends   boolean := p_to IN ('cancelled', 'payment_failed');
+BEGIN
+    UPDATE orders AS x
+    SET status = p_to,
+        payment_status = CASE WHEN p_to = 'payment_confirmed' THEN 'paid'
+                              WHEN NOT ends THEN x.payment_status
+                              WHEN x.payment_status = 'paid' THEN 'refunded'
+                              ELSE 'failed' END,
+        fulfilment_status = CASE WHEN p_to = 'delivered' THEN 'fulfilled' ELSE x.fulfilment_status END,
+        version = x.version + 1, updated_at = now()
+    WHERE x.id = o.id
+    RETURNING x.* INTO o;
+    INSERT INTO order_event (order_id, n, previous, status, actor, actor_id, reason)
+    VALUES (o.id, o.version, before, p_to, p_actor, app_uid(), p_reason);
+    IF ends THEN
+        PERFORM stock_return(o.id);
+    END IF;
+    IF ends AND o.payment_status = 'refunded' THEN
+        UPDATE order_group SET refunded = refunded + o.total WHERE id = o.group_id;
+    ELSIF p_to = 'payment_confirmed' THEN
+        UPDATE order_group SET captured = captured + o.total WHERE id = o.group_id;
+    END IF;
+    events := order_tell(ARRAY[o], CASE p_to WHEN 'cancelled' THEN 'order:cancelled' ELSE 'order:updated' END, before,
+                         p_reason);
+    body := order_json(o);
+    etag := o.version;
+END $$;
+
+-- A step that somebody asks for. p_version 0 stands for whatever it is now.
+CREATE OR REPLACE FUNCTION order_move(p_order uuid, p_version int, p_to text, p_reason text)
+RETURNS TABLE (body text, etag text, events text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    o    orders;
+    part text;
+BEGIN
+    SELECT * INTO o FROM orders WHERE id = p_order FOR NO KEY UPDATE;
+    part := order_actor(o);
+    IF o.id IS NULL OR part IS NULL THEN
+        PERFORM raise_problem('not-found');
+    ELSIF p_version <> 0 AND p_version <> o.version THEN
+        PERFORM raise_problem('precondition-failed');
+    ELSIF NOT EXISTS (SELECT FROM order_transition AS t
+                      WHERE t.from_status = o.status AND t.to_status = p_to AND t.actor = part) THEN
+        PERFORM raise_problem('invalid-transition', o.status || ' to ' || p_to || ' by ' || part);
+    END IF;
+    RETURN QUERY SELECT s.body, s.etag, s.events FROM order_step(o, p_to, part, p_reason) AS s;
+END $$;
+
+-- Job: an order whose payment stayed unknown for 15 minutes is cancelled. One in a transaction, which keeps the order
+-- of locks.
+CREATE OR REPLACE FUNCTION job_expire_orders() RETURNS TABLE (done bigint, events text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    o orders;
+BEGIN
+    SELECT * INTO o
+    FROM orders
+    WHERE status = 'pending' AND created_at < now() - interval '15 minutes'
+    ORDER BY created_at
+    LIMIT 1
+    FOR NO KEY UPDATE SKIP LOCKED;
+    done := 0;
+    IF FOUND THEN
+        done := 1;
+        events := (order_step(o, 'cancelled', 'system', 'The payment was not confirmed in time.')).events;
+    END IF;
+    RETURN NEXT;
+END $$;
+
+GRANT EXECUTE ON FUNCTION order_json(orders), order_group_json(order_group, orders[]),
+    order_place(uuid, uuid, int, uuid[], int[], text, bigint, text, text, text), order_move(uuid, int, text, text)
+    TO plaza_web;
+GRANT EXECUTE ON FUNCTION job_expire_orders() TO plaza_relay;
