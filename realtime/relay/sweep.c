@@ -32,6 +32,26 @@ confirm(struct relay *r)
 	return n;
 }
 
+/*
+ * One row of the outbox. A row without a topic holds several events, each
+ * topic US payload RS; the last one carries the tag, since the broker confirms
+ * in order.
+ */
+static bool
+publish_row(struct relay *r, struct str topic, struct str payload, int64_t id)
+{
+	struct str line, rest = payload;
+
+	if (topic.n > 0)
+		return mqtt_publish(r->mqtt, topic, payload, 1, id);
+	while (str_cut(rest, '\x1e', &line, &rest)) {
+		str_cut(line, '\x1f', &topic, &payload);
+		if (!mqtt_publish(r->mqtt, topic, payload, 1, rest.n > 0 ? 0 : id))
+			return false;
+	}
+	return true;
+}
+
 static size_t
 publish_left(struct relay *r)
 {
@@ -45,8 +65,8 @@ publish_left(struct relay *r)
 		return 0;
 	}
 	for (size_t i = 0; i < rows_count(rows); i++)
-		sent += mqtt_publish(r->mqtt, rows_str(rows, i, Q_OUTBOX_LEFT_TOPIC),
-			rows_str(rows, i, Q_OUTBOX_LEFT_PAYLOAD), 1,
+		sent += publish_row(r, rows_str(rows, i, Q_OUTBOX_LEFT_TOPIC),
+			rows_str(rows, i, Q_OUTBOX_LEFT_PAYLOAD),
 			rows_i64(rows, i, Q_OUTBOX_LEFT_ID));
 	return sent;
 }

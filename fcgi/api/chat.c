@@ -1,0 +1,385 @@
+/* Conversations: opening, listing, history, receipts, typing. */
+#include "api/chat.h"
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "io/json.h"
+#include "io/mqtt.h"
+#include "queries.h"
+#include "topics.h"
+
+#define TYPING_MAX 1024
+
+/* ---- shapes ---- */
+
+struct chat_open {
+	const struct uuid *peerId;
+	const struct uuid *productId;
+};
+static const struct field chat_open_fields[] = {
+	FIELD(chat_open, peerId, T_UUID, .alias = "sellerId",
+		.doc = "whom to write to; not needed with a product of theirs"),
+	FIELD(chat_open, productId, T_UUID, .doc = "what it is about"),
+};
+static const struct schema chat_open_schema = SCHEMA("ChatOpen", chat_open, chat_open_fields);
+
+struct chat_query {
+	int64_t limit;
+	struct str cursor;
+};
+static const struct field chat_query_fields[] = {
+	FIELD(chat_query, limit, T_INT, .min = 1, .max = LIMIT_PAGE, .has_default = true,
+		.def = LIMIT_PAGE_DEFAULT),
+	FIELD(chat_query, cursor, T_TEXT),
+};
+static const struct schema chat_query_schema = SCHEMA("ChatQuery", chat_query, chat_query_fields);
+
+struct history_query {
+	int64_t limit;
+	const int64_t *before, *after;
+	struct str cursor;
+};
+static const struct field history_query_fields[] = {
+	FIELD(history_query, limit, T_INT, .min = 1, .max = LIMIT_PAGE, .has_default = true,
+		.def = LIMIT_PAGE_DEFAULT),
+	FIELD(history_query, before, T_INT, .min = 0, .max = 0,
+		.doc = "messages below this seq, newest first"),
+	FIELD(history_query, after, T_INT, .min = 0, .max = 0,
+		.doc = "messages above this seq, oldest first"),
+	FIELD(history_query, cursor, T_TEXT),
+};
+static const struct schema history_query_schema =
+	SCHEMA("HistoryQuery", history_query, history_query_fields);
+
+struct receipt {
+	int64_t seq;
+};
+static const struct field receipt_fields[] = {
+	FIELD(receipt, seq, T_INT, .required = true, .min = 1, .max = INT64_C(9007199254740991),
+		.doc = "everything up to here"),
+};
+static const struct schema receipt_schema = SCHEMA("Receipt", receipt, receipt_fields);
+
+struct typing {
+	bool on;
+	struct str kind;
+};
+static const char *const typing_kinds[] = { "text", "voice", "file", NULL };
+static const struct field typing_fields[] = {
+	FIELD(typing, on, T_BOOL, .has_default = true, .def = 1),
+	FIELD(typing, kind, T_ENUM, .values = typing_kinds),
+};
+static const struct schema typing_schema = SCHEMA("Typing", typing, typing_fields);
+
+static const char *const chat_kinds[] = { "private", "group", NULL };
+static const struct field peer_fields[] = {
+	OUT("id", T_UUID),
+	OUT("name", T_TEXT),
+	OUT_NULL("avatarUrl", T_TEXT),
+};
+static const struct schema peer_out = SCHEMA_OUT("ChatPeer", peer_fields);
+static const struct field about_fields[] = {
+	OUT("id", T_UUID),
+	OUT("title", T_TEXT),
+};
+static const struct schema about_out = SCHEMA_OUT("ChatProduct", about_fields);
+static const struct field chat_fields[] = {
+	OUT("id", T_UUID),
+	OUT("kind", T_ENUM, .values = chat_kinds),
+	OUT("buyerId", T_UUID),
+	OUT("sellerId", T_UUID),
+	OUT("peer", T_OBJECT, .of = &peer_out),
+	OUT_NULL("product", T_OBJECT, .of = &about_out),
+	OUT_NULL("lastMessage", T_OBJECT, .of = &message_out),
+	OUT("lastSeq", T_INT),
+	OUT("readSeq", T_INT, .doc = "the caller has read up to here"),
+	OUT("peerReadSeq", T_INT),
+	OUT("peerReceivedSeq", T_INT),
+	OUT("unread", T_INT),
+	OUT("blocked", T_BOOL),
+	OUT("muted", T_BOOL),
+	OUT("archived", T_BOOL),
+	OUT("createdAt", T_TIME),
+	OUT("lastMessageAt", T_TIME),
+};
+static const struct schema chat_out = SCHEMA_OUT("Chat", chat_fields);
+static const struct field unread_item_fields[] = {
+	OUT("chatId", T_UUID),
+	OUT("unread", T_INT),
+};
+static const struct schema unread_item = SCHEMA_OUT("ChatUnread", unread_item_fields);
+static const struct field unread_fields[] = {
+	OUT("total", T_INT),
+	OUT("chats", T_ARRAY, .of = &unread_item),
+};
+static const struct schema unread_out = SCHEMA_OUT("ChatsUnread", unread_fields);
+
+/* ---- conversations ---- */
+
+static enum problem
+chat_open(struct request *req)
+{
+	const struct chat_open *in = req->body;
+	struct q_chat_open q = { .id = uuid_new(), .peer = in->peerId, .product = in->productId };
+	struct rows *rows, *chat;
+	char id[UUID_TEXT + 1];
+	enum problem p;
+
+	if (!in->peerId && !in->productId) {
+		err_field(&req->err, "/peerId", "required", "give peerId or productId");
+		return req->err.problem = P_INVALID;
+	}
+	if ((p = q_chat_open(req->db, &q, &rows, &req->err)))
+		return p;
+	struct q_chat_get get = { .id = rows_uuid(rows, 0, Q_CHAT_OPEN_ID) };
+	if ((p = q_chat_get(req->db, &get, &chat, &req->err)))
+		return p;
+	uuid_text(&get.id, id);
+	resp_header(req, "Location", "/api/v1/chats/%s", id);
+	resp_status(req, rows_bool(rows, 0, Q_CHAT_OPEN_CREATED) ? 201 : 200);
+	return resp_row(req, chat);
+}
+
+static enum problem
+chat_get(struct request *req)
+{
+	struct q_chat_get q;
+	struct rows *rows;
+	enum problem p = req_uuid(req, 0, &q.id);
+
+	if (p || (p = q_chat_get(req->db, &q, &rows, &req->err)))
+		return p;
+	return resp_row(req, rows);
+}
+
+static enum problem
+chat_list(struct request *req)
+{
+	const struct chat_query *in = req->query;
+	struct q_chat_list_after after = { .limit = (int32_t)in->limit };
+	struct str part[CURSOR_PARTS];
+	struct rows *rows;
+	enum problem p;
+
+	if (!in->cursor.p) {
+		p = q_chat_list(
+			req->db, &(struct q_chat_list){ .limit = after.limit }, &rows, &req->err);
+		return p ? p : resp_page(req, rows, in->limit);
+	}
+	if ((p = cursor_get(req, in->cursor, part, 2)))
+		return p;
+	after.at = part[0];
+	if (!uuid_parse(part[1], &after.id))
+		return ERR(&req->err, P_BAD_CURSOR, "no id in the cursor");
+	p = q_chat_list_after(req->db, &after, &rows, &req->err);
+	return p ? p : resp_page(req, rows, in->limit);
+}
+
+static enum problem
+chat_unread(struct request *req)
+{
+	struct rows *rows;
+	enum problem p = q_chat_unread(req->db, &(struct q_chat_unread){ 0 }, &rows, &req->err);
+
+	return p ? p : resp_row(req, rows);
+}
+
+static enum problem
+chat_hide(struct request *req)
+{
+	struct q_chat_hide q;
+	struct rows *rows;
+	enum problem p = req_uuid(req, 0, &q.id);
+
+	if (p || (p = q_chat_hide(req->db, &q, &rows, &req->err)))
+		return p;
+	return resp_empty(req);
+}
+
+/* ---- history ---- */
+
+/* An empty page may be an empty conversation, or somebody else's. */
+static enum problem
+check_member(struct request *req, struct uuid chat)
+{
+	struct rows *rows;
+	enum problem p = q_chat_get(req->db, &(struct q_chat_get){ .id = chat }, &rows, &req->err);
+
+	if (p)
+		return p;
+	return rows_count(rows) ? P_OK : ERR(&req->err, P_NOT_FOUND, "not a member");
+}
+
+static enum problem
+history_before(
+	struct request *req, struct uuid chat, const struct history_query *in, struct rows **rows)
+{
+	struct q_message_list_before q = { .chat = chat,
+		.limit = (int32_t)in->limit,
+		.before = in->before ? *in->before : INT64_MAX };
+	struct str part[CURSOR_PARTS];
+	enum problem p;
+
+	if (in->cursor.p) {
+		if ((p = cursor_get(req, in->cursor, part, 1)))
+			return p;
+		if (!str_i64(part[0], &q.before))
+			return ERR(&req->err, P_BAD_CURSOR, "no seq in the cursor");
+	}
+	return q_message_list_before(req->db, &q, rows, &req->err);
+}
+
+static enum problem
+history_after(
+	struct request *req, struct uuid chat, const struct history_query *in, struct rows **rows)
+{
+	struct q_message_list_after q = {
+		.chat = chat, .limit = (int32_t)in->limit, .after = *in->after
+	};
+	struct str part[CURSOR_PARTS];
+	enum problem p;
+
+	if (in->cursor.p) {
+		if ((p = cursor_get(req, in->cursor, part, 1)))
+			return p;
+		if (!str_i64(part[0], &q.after))
+			return ERR(&req->err, P_BAD_CURSOR, "no seq in the cursor");
+	}
+	return q_message_list_after(req->db, &q, rows, &req->err);
+}
+
+static enum problem
+message_list(struct request *req)
+{
+	const struct history_query *in = req->query;
+	struct rows *rows;
+	struct uuid chat;
+	enum problem p = req_uuid(req, 0, &chat);
+
+	if (p)
+		return p;
+	p = in->after ? history_after(req, chat, in, &rows) : history_before(req, chat, in, &rows);
+	if (p || (rows_count(rows) == 0 && (p = check_member(req, chat))))
+		return p;
+	return resp_page(req, rows, in->limit);
+}
+
+/* ---- receipts ---- */
+
+static enum problem
+receipt(struct request *req, bool read)
+{
+	const struct receipt *in = req->body;
+	struct q_chat_receipt q = { .seq = in->seq, .read = read };
+	struct rows *rows;
+	enum problem p = req_uuid(req, 0, &q.chat);
+
+	if (p || (p = q_chat_receipt(req->db, &q, &rows, &req->err)))
+		return p;
+	return resp_empty(req);
+}
+
+static enum problem
+chat_read(struct request *req)
+{
+	return receipt(req, true);
+}
+
+static enum problem
+chat_delivered(struct request *req)
+{
+	return receipt(req, false);
+}
+
+/* ---- typing: never stored, straight to the broker ---- */
+
+static struct str
+typing_event(struct request *req, struct uuid chat, const struct typing *in)
+{
+	char now[RFC3339_TEXT + 1], id[UUID_TEXT + 1], chat_text[UUID_TEXT + 1],
+		user[UUID_TEXT + 1];
+	struct uuid u = uuid_new();
+	struct jsonw w;
+	struct buf b;
+
+	clock_rfc3339(clock_unix_ms(), now);
+	uuid_text(&u, id);
+	uuid_text(&chat, chat_text);
+	uuid_text(&req->who.user, user);
+	buf_init(&b, req->arena, TYPING_MAX);
+	jsonw_init(&w, &b);
+	jsonw_obj(&w);
+	jsonw_kint(&w, "v", 1);
+	jsonw_kz(&w, "t", "user:typing");
+	jsonw_kz(&w, "id", id);
+	jsonw_kz(&w, "ts", now);
+	jsonw_key(&w, "d");
+	jsonw_obj(&w);
+	jsonw_kz(&w, "chatId", chat_text);
+	jsonw_kz(&w, "userId", user);
+	jsonw_kbool(&w, "on", in->on);
+	if (in->kind.p)
+		jsonw_kstr(&w, "kind", in->kind);
+	jsonw_obj_end(&w);
+	jsonw_obj_end(&w);
+	return buf_str(&b);
+}
+
+static enum problem
+chat_typing(struct request *req)
+{
+	struct q_typing_peers q;
+	struct rows *rows;
+	char topic[TOPIC_TEXT + 1];
+	enum problem p = req_uuid(req, 0, &q.chat);
+
+	if (p || (p = q_typing_peers(req->db, &q, &rows, &req->err)))
+		return p;
+	struct str event = typing_event(req, q.chat, req->body);
+	for (size_t i = 0; i < rows_count(rows); i++) {
+		struct uuid peer = rows_uuid(rows, i, Q_TYPING_PEERS_ID);
+		size_t n = topic_ephemeral(&peer, topic);
+		/* Worthless a moment later: nothing is lost with it. */
+		(void)mqtt_publish(req->app->mqtt, (struct str){ topic, n }, event, 0, 0);
+	}
+	return resp_empty(req);
+}
+
+static const struct route rows[] = {
+	{ HTTP_GET, "/chats", chat_list, .roles = ROLE_ANY, .bare = true,
+		.query = &chat_query_schema, .returns = &chat_out, .page = true,
+		.problems = { P_BAD_CURSOR }, .tag = "Chat", .name = "chatList",
+		.doc = "Conversations of the caller, newest first" },
+	{ HTTP_POST, "/chats", chat_open, .roles = ROLE_ANY, .bare = true,
+		.body = &chat_open_schema, .status = 201, .returns = &chat_out,
+		.limit = LIMIT_WRITE, .problems = { P_NOT_FOUND, P_BLOCKED }, .tag = "Chat",
+		.name = "chatOpen",
+		.doc = "The conversation with somebody about something; 200 when it was there" },
+	{ HTTP_GET, "/chats/unread", chat_unread, .roles = ROLE_ANY, .bare = true,
+		.returns = &unread_out, .tag = "Chat", .name = "chatUnread",
+		.doc = "Unread messages, in all and by conversation" },
+	{ HTTP_GET, "/chats/:id", chat_get, .roles = ROLE_ANY, .bare = true, .returns = &chat_out,
+		.tag = "Chat", .name = "chatGet", .doc = "One conversation" },
+	{ HTTP_DELETE, "/chats/:id", chat_hide, .roles = ROLE_ANY, .bare = true, .status = 204,
+		.limit = LIMIT_WRITE, .tag = "Chat", .name = "chatHide",
+		.doc = "Takes it off the caller's list until there is something new" },
+	{ HTTP_GET, "/chats/:id/messages", message_list, .roles = ROLE_ANY, .bare = true,
+		.query = &history_query_schema, .returns = &message_out, .page = true,
+		.mqtt = "history", .problems = { P_BAD_CURSOR }, .tag = "Chat",
+		.name = "messageList", .doc = "History, in both directions by seq" },
+	{ HTTP_POST, "/chats/:id/read", chat_read, .roles = ROLE_ANY, .bare = true,
+		.body = &receipt_schema, .status = 204, .limit = LIMIT_MESSAGE, .mqtt = "read",
+		.tag = "Chat", .name = "chatRead", .doc = "Everything up to seq was read" },
+	{ HTTP_PUT, "/chats/:id/read", chat_read, .roles = ROLE_ANY, .bare = true,
+		.body = &receipt_schema, .status = 204, .limit = LIMIT_MESSAGE, .hidden = true,
+		.tag = "Chat", .name = "chatReadPut", .doc = "Everything up to seq was read" },
+	{ HTTP_POST, "/chats/:id/delivered", chat_delivered, .roles = ROLE_ANY, .bare = true,
+		.body = &receipt_schema, .status = 204, .limit = LIMIT_MESSAGE, .mqtt = "delivered",
+		.tag = "Chat", .name = "chatDelivered",
+		.doc = "Everything up to seq is on a device" },
+	{ HTTP_POST, "/chats/:id/typing", chat_typing, .roles = ROLE_ANY, .bare = true,
+		.body = &typing_schema, .status = 204, .limit = LIMIT_MESSAGE, .mqtt = "typing",
+		.tag = "Chat", .name = "chatTyping",
+		.doc = "Tells the others that the caller types" },
+};
+const struct route_table chat_routes = ROUTES(rows);

@@ -1,0 +1,196 @@
+/* Messages: send, edit, remove. */
+#include "api/chat.h"
+
+#include "api/api.h"
+#include "queries.h"
+
+#define BODY_MAX 4000
+#define FILES_MAX 10
+
+/* ---- shapes ---- */
+
+static const char *const types[] = { "text", "image", "file", "card", NULL };
+
+struct message_in {
+	struct str type;
+	struct str body;
+	const struct uuid *cmid;
+	const int64_t *replyTo;
+	struct array fileIds;
+	const struct uuid *productId;
+};
+static const struct field message_in_fields[] = {
+	FIELD(message_in, type, T_ENUM, .values = types, .doc = "text when absent"),
+	FIELD(message_in, body, T_TEXT, .max = BODY_MAX, .alias = "content"),
+	FIELD(message_in, cmid, T_UUID,
+		.doc = "the sender's own id: sent twice, it is one message"),
+	FIELD(message_in, replyTo, T_INT, .min = 1, .max = INT64_C(9007199254740991),
+		.doc = "seq of the message it answers"),
+	FIELD(message_in, fileIds, T_ARRAY, .item = T_UUID, .max = FILES_MAX,
+		.alias = "attachments"),
+	FIELD(message_in, productId, T_UUID,
+		.doc = "of a card; title and price are kept as they are now"),
+};
+static const struct schema message_in_schema = SCHEMA("MessageSend", message_in, message_in_fields);
+
+struct message_edit {
+	struct str body;
+};
+static const struct field message_edit_fields[] = {
+	FIELD(message_edit, body, T_TEXT, .required = true, .min = 1, .max = BODY_MAX,
+		.alias = "content"),
+};
+static const struct schema message_edit_schema =
+	SCHEMA("MessageEdit", message_edit, message_edit_fields);
+
+static const struct field card_fields[] = {
+	OUT("productId", T_UUID),
+	OUT("sellerId", T_UUID),
+	OUT("title", T_TEXT),
+	OUT("price", T_MONEY),
+};
+static const struct schema card_out = SCHEMA_OUT("MessageCard", card_fields);
+static const struct field attachment_fields[] = {
+	OUT("id", T_UUID),
+	OUT("kind", T_TEXT),
+	OUT("name", T_TEXT),
+	OUT("mediaType", T_TEXT),
+	OUT("size", T_INT),
+};
+static const struct schema attachment_out = SCHEMA_OUT("MessageAttachment", attachment_fields);
+static const struct field message_fields[] = {
+	OUT("id", T_UUID),
+	OUT_OPT("ref", T_UUID, .doc = "the sender's own id; in what the sender gets"),
+	OUT("chatId", T_UUID),
+	OUT("seq", T_INT, .doc = "place in the conversation, without gaps"),
+	OUT("senderId", T_UUID),
+	OUT("type", T_ENUM, .values = types),
+	OUT("body", T_TEXT),
+	OUT_OPT("card", T_OBJECT, .of = &card_out),
+	OUT_OPT("attachments", T_ARRAY, .of = &attachment_out),
+	OUT_OPT("replyTo", T_INT),
+	OUT_OPT("editNo", T_INT),
+	OUT_OPT("editedAt", T_TIME),
+	OUT_OPT("deletedAt", T_TIME, .doc = "the message is gone; this marks its place"),
+	OUT("createdAt", T_TIME),
+};
+const struct schema message_out = SCHEMA_OUT("Message", message_fields);
+
+/* ---- handlers ---- */
+
+/* A message says something by its text, its files or its card. */
+static enum problem
+check_content(struct request *req, const struct message_in *in, struct str type)
+{
+	bool card = str_eqz(type, "card"), file = str_eqz(type, "image") || str_eqz(type, "file");
+	const char *fault = NULL;
+
+	if (str_eqz(type, "text") && in->body.n == 0)
+		fault = "/body";
+	else if (card != (in->productId != NULL))
+		fault = "/productId";
+	else if (file != (in->fileIds.n > 0))
+		fault = "/fileIds";
+	if (!fault)
+		return P_OK;
+	err_field(&req->err, fault, "wrong_for_type", "does not fit the type of the message");
+	return req->err.problem = P_INVALID;
+}
+
+/* The sender's id: in the body, as Idempotency-Key, or a new one (then a repetition is a second
+ * message). */
+static struct uuid
+take_cmid(struct request *req, const struct message_in *in)
+{
+	struct uuid id;
+
+	if (in->cmid)
+		return *in->cmid;
+	return uuid_parse(req_header(req, "IDEMPOTENCY_KEY"), &id) ? id : uuid_new();
+}
+
+static enum problem
+replay(struct request *req, const struct q_message_send *sent)
+{
+	struct q_message_replay q = {
+		.chat = sent->chat, .cmid = sent->cmid, .type = sent->type, .text = sent->text
+	};
+	struct rows *rows;
+
+	err_clear(&req->err);
+	enum problem p = q_message_replay(req->db, &q, &rows, &req->err);
+	if (p)
+		return p;
+	resp_header(req, "Idempotency-Replayed", "true");
+	resp_status(req, 200);
+	return resp_row(req, rows);
+}
+
+static enum problem
+message_send(struct request *req)
+{
+	const struct message_in *in = req->body;
+	struct q_message_send q = { .cmid = take_cmid(req, in),
+		.type = in->type.p ? in->type : STR("text"),
+		.text = in->body.p ? in->body : STR(""),
+		.reply = in->replyTo,
+		.files = { in->fileIds.n ? in->fileIds.v : NULL, in->fileIds.n },
+		.product = in->productId };
+	struct rows *rows;
+	enum problem p = req_uuid(req, 0, &q.chat);
+
+	if (p || (p = check_content(req, in, q.type)))
+		return p;
+	p = q_message_send(req->db, &q, &rows, &req->err);
+	if (p == P_MESSAGE_CONFLICT) /* the id is taken: the same message, or another one */
+		return replay(req, &q);
+	return p ? p : resp_row(req, rows);
+}
+
+static enum problem
+message_change(struct request *req)
+{
+	const struct message_edit *in = req->body;
+	struct q_message_change q = { .text = in->body };
+	struct rows *rows;
+	enum problem p;
+
+	if ((p = req_uuid(req, 0, &q.chat)) || (p = req_uuid(req, 1, &q.message)))
+		return p;
+	p = q_message_change(req->db, &q, &rows, &req->err);
+	return p ? p : resp_row(req, rows);
+}
+
+static enum problem
+message_remove(struct request *req)
+{
+	struct q_message_remove q;
+	struct rows *rows;
+	enum problem p;
+
+	if ((p = req_uuid(req, 0, &q.chat)) || (p = req_uuid(req, 1, &q.message)))
+		return p;
+	p = q_message_remove(req->db, &q, &rows, &req->err);
+	return p ? p : resp_empty(req);
+}
+
+static const struct route rows[] = {
+	{ HTTP_POST, "/chats/:id/messages", message_send, .roles = ROLE_ANY, .bare = true,
+		.body = &message_in_schema, .status = 201, .returns = &message_out,
+		.limit = LIMIT_MESSAGE, .mqtt = "send",
+		.problems = { P_BLOCKED, P_MESSAGE_CONFLICT }, .tag = "Chat", .name = "messageSend",
+		.doc = "Sends a message; 200 when the same cmid was sent before" },
+	{ HTTP_PATCH, "/chats/:id/messages/:mid", message_change, .roles = ROLE_ANY, .bare = true,
+		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_MESSAGE,
+		.mqtt = "edit", .problems = { P_ALREADY_READ }, .tag = "Chat",
+		.name = "messageEdit", .doc = "A new text, while nobody else has read it" },
+	{ HTTP_PUT, "/chats/:id/messages/:mid", message_change, .roles = ROLE_ANY, .bare = true,
+		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_MESSAGE,
+		.hidden = true, .problems = { P_ALREADY_READ }, .tag = "Chat",
+		.name = "messageEditPut", .doc = "A new text, while nobody else has read it" },
+	{ HTTP_DELETE, "/chats/:id/messages/:mid", message_remove, .roles = ROLE_ANY, .bare = true,
+		.status = 204, .limit = LIMIT_MESSAGE, .mqtt = "delete",
+		.problems = { P_ALREADY_READ }, .tag = "Chat", .name = "messageDelete",
+		.doc = "Removes an own message, while nobody else has read it" },
+};
+const struct route_table message_routes = ROUTES(rows);

@@ -1,0 +1,198 @@
+/* What a device needs for MQTT: a session at the broker, and the feed that repairs every gap. */
+#include "api/api.h"
+
+#include "base/clock.h"
+#include "io/json.h"
+#include "queries.h"
+#include "topics.h"
+
+#define SESSION_MAX 8192
+#define KEEPALIVE_S 60
+
+/* ---- shapes ---- */
+
+struct sync_query {
+	int64_t since;
+	struct str ep;
+	int64_t limit;
+};
+static const struct field sync_query_fields[] = {
+	FIELD(sync_query, since, T_INT, .min = 0, .max = INT64_C(9007199254740991),
+		.required = true, .doc = "the last `us` the device has"),
+	FIELD(sync_query, ep, T_TEXT, .max = 32, .doc = "the epoch it belongs to"),
+	FIELD(sync_query, limit, T_INT, .min = 1, .max = 200, .has_default = true, .def = 200),
+};
+static const struct schema sync_query_schema = SCHEMA("SyncQuery", sync_query, sync_query_fields);
+
+static const struct field event_fields[] = {
+	OUT("v", T_INT),
+	OUT("t", T_TEXT),
+	OUT("id", T_TEXT),
+	OUT("ep", T_TEXT),
+	OUT("us", T_INT),
+	OUT("ts", T_TIME),
+	OUT("d", T_JSON),
+};
+static const struct schema event_out = SCHEMA_OUT("FeedEvent", event_fields);
+static const struct field sync_fields[] = {
+	OUT("epoch", T_TEXT),
+	OUT("from", T_INT),
+	OUT("to", T_INT, .doc = "ask again with this"),
+	OUT("more", T_BOOL),
+	OUT("reset", T_BOOL, .doc = "forget what you have, reload everything, go on from `to`"),
+	OUT("events", T_ARRAY, .of = &event_out),
+};
+static const struct schema sync_out = SCHEMA_OUT("Sync", sync_fields);
+
+struct session_in {
+	struct str device;
+};
+static const struct field session_in_fields[] = {
+	FIELD(session_in, device, T_TEXT, .max = 100, .doc = "for the log"),
+};
+static const struct schema session_in_schema =
+	SCHEMA("RealtimeSessionRequest", session_in, session_in_fields);
+
+static const struct field session_fields[] = {
+	OUT("urls", T_ARRAY, .item = T_TEXT, .doc = "addresses of the broker, the best first"),
+	OUT("username", T_TEXT),
+	OUT("clientId", T_TEXT),
+	OUT("password", T_TEXT, .doc = "a token; connect anew before it expires"),
+	OUT("expiresAt", T_TIME),
+	OUT("did", T_TEXT, .doc = "name of this device in uplinks"),
+	OUT("subscribe", T_ARRAY, .item = T_TEXT, .doc = "subscribe to all of these, with QoS 1"),
+	OUT("publishPrefix", T_TEXT, .doc = "uplinks go to PREFIX/VERB"),
+	OUT("keepalive", T_INT, .doc = "seconds"),
+	OUT("epoch", T_TEXT),
+	OUT("us", T_INT, .doc = "where the feed stands"),
+};
+static const struct schema session_out = SCHEMA_OUT("RealtimeSession", session_fields);
+
+/* ---- handlers ---- */
+
+static enum problem
+feed_sync(struct request *req)
+{
+	const struct sync_query *in = req->query;
+	struct q_feed_sync q = { .since = in->since, .epoch = in->ep, .limit = (int32_t)in->limit };
+	struct rows *rows;
+	enum problem p = q_feed_sync(req->db, &q, &rows, &req->err);
+
+	return p ? p : resp_row(req, rows);
+}
+
+/* The device's name is its session's id: ending the session ends its connection. */
+static enum problem
+make_token(
+	struct request *req, const struct topic_grants *grants, struct claims *c, struct str *token)
+{
+	int64_t now = clock_unix_s();
+
+	*c = (struct claims){ .sub = req->who.user,
+		.sid = req->who.session,
+		.jti = uuid_new(),
+		.role = req->who.role,
+		.iat = now,
+		.exp = now + req->app->conf->mqtt_ttl_s,
+		.aud = "mqtt" };
+	uuid_text(&req->who.session, c->did);
+	for (size_t i = 0; i < grants->sub_n && i < TOKEN_ACL_MAX; i++)
+		c->sub_acl[c->sub_acl_n++] = grants->sub[i];
+	for (size_t i = 0; i < grants->pub_n && i < TOKEN_ACL_MAX; i++)
+		c->pub_acl[c->pub_acl_n++] = grants->pub[i];
+	return token_sign(req->app->keys, req->arena, c, token, &req->err);
+}
+
+static void
+put_urls(struct request *req, struct jsonw *w)
+{
+	struct str list = str_of(req->app->conf->mqtt_urls), one,
+		   base = str_of(req->app->conf->public_url);
+
+	jsonw_key(w, "urls");
+	jsonw_arr(w);
+	if (list.n == 0) /* http://HOST as ws://HOST/mqtt, https as wss */
+		jsonw_str(w, str_of(arena_printf(req->arena, "ws%.*s/mqtt",
+				     STR_ARG(str_sub(base, 4, base.n)))));
+	while (list.n > 0) {
+		str_cut(list, ' ', &one, &list);
+		if (one.n > 0)
+			jsonw_str(w, one);
+	}
+	jsonw_arr_end(w);
+}
+
+static void
+put_session(struct request *req, struct jsonw *w, const struct claims *c, struct str token,
+	const struct topic_grants *g)
+{
+	char user[UUID_TEXT + 1], prefix[TOPIC_TEXT + 1], until[RFC3339_TEXT + 1];
+	size_t n = topic_uplink_prefix(&c->sub, prefix);
+
+	uuid_text(&c->sub, user);
+	clock_rfc3339(c->exp * 1000, until);
+	put_urls(req, w);
+	jsonw_kz(w, "username", user);
+	jsonw_kz(w, "clientId", arena_printf(req->arena, "%s_%s", user, c->did));
+	jsonw_kstr(w, "password", token);
+	jsonw_kz(w, "expiresAt", until);
+	jsonw_kz(w, "did", c->did);
+	jsonw_key(w, "subscribe");
+	jsonw_arr(w);
+	for (size_t i = 0; i < g->sub_n; i++)
+		jsonw_str(w, g->sub[i]);
+	jsonw_arr_end(w);
+	jsonw_kstr(w, "publishPrefix", (struct str){ prefix, n });
+	jsonw_kint(w, "keepalive", KEEPALIVE_S);
+}
+
+static enum problem
+realtime_session(struct request *req)
+{
+	struct topic_subject who = { .uid = req->who.user, .role = (unsigned)req->who.role };
+	struct topic_grants grants;
+	struct claims c;
+	struct rows *rows;
+	struct jsonw w;
+	struct str token;
+	struct buf b;
+	enum problem p =
+		q_realtime_stand(req->db, &(struct q_realtime_stand){ 0 }, &rows, &req->err);
+
+	if (p)
+		return p;
+	if (rows_count(rows) == 0)
+		return ERR(&req->err, P_NOT_FOUND, "no feed");
+	if (rows_str(rows, 0, Q_REALTIME_STAND_SHOP).p)
+		who.shop = rows_uuid(rows, 0, Q_REALTIME_STAND_SHOP);
+	topics_grants(req->arena, &who, &grants);
+	if ((p = make_token(req, &grants, &c, &token)))
+		return p;
+	buf_init(&b, req->arena, SESSION_MAX);
+	jsonw_init(&w, &b);
+	jsonw_obj(&w);
+	put_session(req, &w, &c, token, &grants);
+	jsonw_kstr(&w, "epoch", rows_str(rows, 0, Q_REALTIME_STAND_EPOCH));
+	jsonw_kint(&w, "us", rows_i64(rows, 0, Q_REALTIME_STAND_LAST_US));
+	jsonw_obj_end(&w);
+	return resp_json(req, buf_str(&b));
+}
+
+static const struct route rows[] = {
+	{ HTTP_GET, "/sync", feed_sync, .roles = ROLE_ANY, .query = &sync_query_schema,
+		.returns = &sync_out, .tag = "Realtime", .name = "sync",
+		.doc = "Events of the caller's feed behind a place, as they came over MQTT" },
+	{ HTTP_GET, "/chats/sync", feed_sync, .roles = ROLE_ANY, .bare = true,
+		.query = &sync_query_schema, .returns = &sync_out, .hidden = true,
+		.tag = "Realtime", .name = "chatSync",
+		.doc = "Events of the caller's feed behind a place" },
+	{ HTTP_POST, "/realtime/session", realtime_session, .roles = ROLE_ANY,
+		.body = &session_in_schema, .returns = &session_out, .limit = LIMIT_REFRESH,
+		.tag = "Realtime", .name = "realtimeSession",
+		.doc = "All that a device needs to connect to the broker" },
+	{ HTTP_POST, "/realtime/token", realtime_session, .roles = ROLE_ANY,
+		.body = &session_in_schema, .returns = &session_out, .limit = LIMIT_REFRESH,
+		.hidden = true, .tag = "Realtime", .name = "realtimeToken",
+		.doc = "All that a device needs to connect to the broker" },
+};
+const struct route_table realtime_routes = ROUTES(rows);
