@@ -65,8 +65,8 @@ struct request {
 	const struct door *door;
 	void *door_data;
 	enum http_method method; /* HTTP_NONE = one we do not know */
-	struct str uri_path;   /* raw, still percent-encoded */
-	struct str query_text; /* raw, without '?' */
+	struct str uri_path;     /* raw, still percent-encoded */
+	struct str query_text;   /* raw, without '?' */
 	struct str remote_addr;
 	int64_t content_length; /* -1 = not given */
 	bool https;
