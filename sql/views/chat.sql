@@ -2,33 +2,27 @@
 -- is granted the tables behind them, and a policy would look up the membership once more for every message.
 
 -- The caller's conversations. `unread` stops counting at a thousand.
-DROP VIEW IF EXISTS chat_mine CASCADE;
-CREATE VIEW chat_mine AS
-SELECT c.id, c.last_seq, c.changes, c.last_message_at, me.hidden_seq, me.archived, me.read_seq, u.unread,
-       '{"id":"' || c.id || '","kind":"' || c.kind || '","title":' || coalesce(to_json(c.title)::text, 'null')
-       || ',"buyerId":' || coalesce('"' || c.buyer_id || '"', 'null')
-       || ',"sellerId":' || coalesce('"' || c.seller_id || '"', 'null')
-       || ',"peer":' || coalesce((
-              SELECT '{"id":"' || a.id || '","name":' || to_json(a.name)
-                  || ',"avatarUrl":' || coalesce(to_json(a.avatar_url)::text, 'null')
-                  || ',"readSeq":' || p.read_seq || ',"deliveredSeq":' || p.recv_seq || '}'
-              FROM chat_member AS p
-              JOIN account AS a ON a.id = p.account_id
-              WHERE p.chat_id = c.id
-                AND p.account_id = CASE me.account_id WHEN c.buyer_id THEN c.seller_id ELSE c.buyer_id END
-                AND c.kind = 'private'), 'null')
-       || ',"product":' || coalesce((
+DROP VIEW IF EXISTS my_chat CASCADE;
+CREATE VIEW my_chat AS
+SELECT c.id, c.last_seq, c.changes, c.last_message_at, c.last_seq > me.hidden_seq AS listed, u.unread,
+       '{"id":"' || c.id || '","kind":"' || c.kind || '","buyerId":"' || c.buyer_id || '","sellerId":"' || c.seller_id
+       || '","peer":{"id":"' || a.id || '","name":' || to_json(a.name)
+       || ',"avatarUrl":' || coalesce(to_json(a.avatar_url)::text, 'null')
+       || '},"product":' || coalesce((
               SELECT '{"id":"' || p.id || '","title":' || to_json(p.title) || '}'
               FROM product AS p
               WHERE p.id = c.product_id), 'null')
        || ',"lastMessage":' || coalesce((
               SELECT m.doc FROM message AS m WHERE m.chat_id = c.id AND m.seq = c.last_seq), 'null')
-       || ',"lastSeq":' || c.last_seq || ',"readSeq":' || me.read_seq || ',"unread":' || u.unread
-       || ',"muted":' || me.muted || ',"archived":' || me.archived
-       || ',"hidden":' || (c.last_seq <= me.hidden_seq)
-       || ',"createdAt":"' || iso(c.created_at) || '","lastMessageAt":"' || iso(c.last_message_at) || '"' AS open_body
+       || ',"lastSeq":' || c.last_seq || ',"readSeq":' || me.read_seq || ',"peerReadSeq":' || peer.read_seq
+       || ',"peerReceivedSeq":' || peer.recv_seq || ',"unread":' || u.unread
+       || ',"blocked":' || c.blocked || ',"muted":' || me.muted || ',"archived":' || me.archived
+       || ',"createdAt":"' || iso(c.created_at) || '","lastMessageAt":"' || iso(c.last_message_at) || '"}' AS body
 FROM chat_member AS me
 JOIN chat AS c ON c.id = me.chat_id
+JOIN chat_member AS peer ON peer.chat_id = c.id
+    AND peer.account_id = CASE me.account_id WHEN c.buyer_id THEN c.seller_id ELSE c.buyer_id END
+JOIN account AS a ON a.id = peer.account_id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN c.last_seq = me.read_seq THEN 0 ELSE (
         SELECT count(*)
@@ -39,11 +33,11 @@ CROSS JOIN LATERAL (
 WHERE me.account_id = (SELECT app_uid());
 
 -- All messages of the caller's conversations.
-DROP VIEW IF EXISTS message_mine CASCADE;
-CREATE VIEW message_mine AS
+DROP VIEW IF EXISTS my_message CASCADE;
+CREATE VIEW my_message AS
 SELECT m.chat_id, m.seq, m.doc
 FROM chat_member AS me
 JOIN message AS m ON m.chat_id = me.chat_id
 WHERE me.account_id = (SELECT app_uid());
 
-GRANT SELECT ON chat_mine, message_mine TO plaza_web;
+GRANT SELECT ON my_chat, my_message TO plaza_web;
