@@ -33,13 +33,16 @@ packages_install() {
 		printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$deny" >/dev/null
 		"${root[@]}" chmod 755 "$deny"
 	fi
-	local status=0
-	"${root[@]}" apt-get -qq update || status=$?
+	local status=0 log
+	log=$(mktemp /tmp/plaza-apt.XXXXXX)
 	# shellcheck disable=SC2086 # a list of names
-	[ "$status" != 0 ] || "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq install -y --no-install-recommends $missing >/dev/null || status=$?
+	{
+		"${root[@]}" apt-get -q update && "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+			apt-get -q install -y --no-install-recommends $missing
+	} >"$log" 2>&1 || status=$?
 	[ -z "$denied" ] || "${root[@]}" rm -f "$deny"
-	[ "$status" = 0 ] || die "apt-get failed"
+	[ "$status" = 0 ] || { tail -n 20 "$log" >&2 && die "apt-get failed, see $log"; }
+	rm -f "$log"
 	units_disable "$missing" "${root[@]}"
 }
 
