@@ -14,6 +14,7 @@ enum event_type {
 	EVENT_BOOL,
 	EVENT_INT,
 	EVENT_TEXT,
+	EVENT_TEXTS, /* array */
 	EVENT_UUID,
 	EVENT_UUIDS, /* array */
 	EVENT_TIME,  /* RFC 3339 */

@@ -11,5 +11,13 @@ extern const struct route_table auth_session_routes;
 extern const struct route_table user_routes;
 extern const struct route_table cart_routes;
 extern const struct route_table order_routes;
+extern const struct route_table category_routes;
+extern const struct route_table product_routes;
+extern const struct route_table search_routes;
+extern const struct route_table chat_routes;
+extern const struct route_table message_routes;
+extern const struct route_table people_routes;
+extern const struct route_table notify_routes;
+extern const struct route_table realtime_routes;
 
 #endif

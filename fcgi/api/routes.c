@@ -8,5 +8,13 @@ const struct route_table *const route_tables[] = {
 	&user_routes,
 	&cart_routes,
 	&order_routes,
+	&category_routes,
+	&product_routes,
+	&search_routes,
+	&chat_routes,
+	&message_routes,
+	&people_routes,
+	&notify_routes,
+	&realtime_routes,
 };
 const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);

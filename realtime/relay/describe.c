@@ -31,6 +31,7 @@ json_type(enum event_type t)
 	case EVENT_MONEY:
 	case EVENT_OBJECT:
 		return "object";
+	case EVENT_TEXTS:
 	case EVENT_UUIDS:
 	case EVENT_OBJECTS:
 		return "array";

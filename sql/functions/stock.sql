@@ -31,3 +31,53 @@ BEGIN
     END IF;
     RETURN '';
 END $$;
+
+CREATE OR REPLACE FUNCTION stock_json(s stock) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT '{"productId":"' || s.product_id || '","stock":' || s.quantity || ',"lowThreshold":' || s.low_threshold
+        || ',"updatedAt":"' || iso(s.updated_at) || '"}'
+$$;
+
+-- The stock of a product as its seller sees it.
+CREATE OR REPLACE FUNCTION stock_get(p_product uuid) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    me uuid := app_me();
+BEGIN
+    RETURN (SELECT stock_json(s)
+            FROM stock AS s
+            JOIN product AS p ON p.id = s.product_id
+            WHERE s.product_id = p_product AND p.deleted_at IS NULL
+              AND (p.seller_id = me OR app_role() = 'admin'));
+END $$;
+
+-- A seller counts the stock anew, or adds to it (p_delta, which may be negative). NULL keeps a value. Whoever does this
+-- knows what is there, so what was told before is told again at the next fall.
+CREATE OR REPLACE FUNCTION stock_set(p_product uuid, p_quantity int, p_delta int, p_threshold int)
+RETURNS TABLE (body text, events text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    me uuid := app_me();
+    p  product;
+    s  stock;
+BEGIN
+    SELECT * INTO p FROM product
+    WHERE id = p_product AND deleted_at IS NULL AND (seller_id = me OR app_role() = 'admin');
+    IF NOT FOUND THEN
+        PERFORM raise_problem('not-found');
+    END IF;
+    UPDATE stock
+    SET quantity = coalesce(p_quantity, quantity + p_delta, quantity),
+        low_threshold = coalesce(p_threshold, low_threshold),
+        updated_at = now()
+    WHERE product_id = p_product AND quantity + coalesce(p_delta, 0) >= 0;
+    IF NOT FOUND THEN
+        PERFORM raise_problem('out-of-stock', 'There are fewer units than that.');
+    END IF;
+    UPDATE stock
+    SET alerted = least(alerted, stock_level(quantity, low_threshold))
+    WHERE product_id = p_product
+    RETURNING * INTO s;
+    RETURN QUERY SELECT stock_json(s), product_tell(p, 'updated', '{stock}') || stock_after_change(p_product);
+END $$;
+
+GRANT EXECUTE ON FUNCTION stock_get(uuid), stock_set(uuid, int, int, int) TO plaza_web;

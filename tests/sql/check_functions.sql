@@ -25,7 +25,7 @@ FROM pg_trigger AS t
 JOIN pg_proc AS p ON p.oid = t.tgfoid AND p.pronamespace = 'plaza'::regnamespace
 JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'plpgsql'
 CROSS JOIN LATERAL plpgsql_check_function_tb(
-    p.oid, t.tgrelid, fatal_errors => false, extra_warnings => false, performance_warnings => false) AS f
+    p.oid, t.tgrelid, oldtable => t.tgoldtable, newtable => t.tgnewtable, fatal_errors => false, extra_warnings => false, performance_warnings => false) AS f
 WHERE NOT t.tgisinternal;
 \endif
 
