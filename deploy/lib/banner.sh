@@ -48,7 +48,7 @@ banner() {
 		session "$url"
 	fi
 	if [ "$detach" = yes ]; then
-		printf '\nStop it with: deploy/run stop\n'
+		printf '\nStop it with: deploy/run stop%s\n' "$([ "$dir" = "$top/.run" ] || echo " --dir $dir")"
 	else
 		printf '\nCtrl-C stops everything.\n'
 	fi

@@ -37,12 +37,12 @@ cluster_make() {
 
 # One line that changes when anything changes that the database is made of.
 sql_stamp() {
-	cat "$top/sql/bootstrap.sql" "$top"/sql/migrations/*.sql "$top"/sql/functions/*.sql \
-		"$top"/sql/views/*.sql "$inst/usr/sbin/plazactl" 2>/dev/null | cksum
+	find "$top/sql" -name '*.sql' -not -path '*/queries/*' -not -path '*/demo/*' -exec cat {} + |
+		cat - "$inst/usr/sbin/plazactl" | cksum
 }
 
 demo_stamp() {
-	cat "$top"/sql/demo/*.sql 2>/dev/null | cksum
+	find "$top/sql" -path '*/demo/*.sql' -exec cat {} + | cksum
 }
 
 database_current() {
@@ -76,6 +76,7 @@ database_fill() {
 	fi
 	say "Loading the demonstration data"
 	for f in "$inst"/usr/share/plaza/sql/demo/*.sql; do
+		[ -e "$f" ] || continue
 		as_pg -U plaza_owner -d plaza -1 -f "$f" >/dev/null || return
 	done
 	demo_pictures || return
