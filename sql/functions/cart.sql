@@ -52,14 +52,23 @@ LANGUAGE sql STABLE AS $$
           WHERE c.id = p_cart) AS r
 $$;
 
+-- Prices and stock change without the cart: its ETag is the version, for If-Match, and a hash of what is shown.
+CREATE OR REPLACE FUNCTION cart_etag(p_version int, p_body text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT p_version || '.' || left(md5(p_body), 12)
+$$;
+
 -- A change of the cart: next version, new lease.
 CREATE OR REPLACE FUNCTION cart_changed(p_cart uuid) RETURNS TABLE (body text, etag text)
 LANGUAGE plpgsql AS $$
+DECLARE
+    now_version int;
 BEGIN
     UPDATE cart SET version = version + 1, updated_at = now(), expires_at = now() + interval '14 days'
     WHERE id = p_cart
-    RETURNING version INTO etag;
+    RETURNING version INTO now_version;
     body := cart_json(p_cart);
+    etag := cart_etag(now_version, body);
     RETURN NEXT;
 END $$;
 
@@ -112,27 +121,30 @@ CREATE OR REPLACE FUNCTION cart_open(p_id uuid, p_guest uuid)
 RETURNS TABLE (id uuid, body text, etag text, created boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
-    me uuid := app_uid();
+    me          uuid := app_uid();
+    now_version int;
 BEGIN
     UPDATE cart AS c SET status = 'expired', updated_at = now()
     WHERE c.account_id = me AND c.status = 'open' AND c.expires_at <= now();
     -- The update holds the cart, so that it cannot be ordered meanwhile.
     INSERT INTO cart AS c (id, account_id) VALUES (p_id, me)
     ON CONFLICT (account_id) WHERE status = 'open' DO UPDATE SET expires_at = EXCLUDED.expires_at
-    RETURNING c.id, c.version, c.id = p_id INTO id, etag, created;
+    RETURNING c.id, c.version, c.id = p_id INTO id, now_version, created;
     IF me IS NOT NULL AND cart_take(id, p_guest) THEN
-        RETURN QUERY SELECT cart_open.id, c.body, c.etag, cart_open.created FROM cart_changed(cart_open.id) AS c;
+        SELECT c.body, c.etag INTO body, etag FROM cart_changed(id) AS c;
     ELSE
         body := cart_json(id);
-        RETURN NEXT;
+        etag := cart_etag(now_version, body);
     END IF;
+    RETURN NEXT;
 END $$;
 
 -- For its user, and for administrators who help.
 CREATE OR REPLACE FUNCTION cart_read(p_cart uuid, p_guest uuid) RETURNS TABLE (body text, etag text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT cart_json(c.id), c.version::text
+    SELECT j.body, cart_etag(c.version, j.body)
     FROM cart AS c
+    CROSS JOIN LATERAL (SELECT cart_json(c.id)) AS j (body)
     WHERE c.id = p_cart AND c.status = 'open' AND c.expires_at > now()
       AND (CASE WHEN c.account_id IS NULL THEN c.id = p_guest ELSE c.account_id = app_uid() END
            OR app_role() = 'admin')
