@@ -103,6 +103,18 @@ BEGIN
     RETURN n || E'\x1f' || p_topic || E'\x1f' || p_payload || E'\x1e';
 END $$;
 
+-- Several events, each as its topic, US, payload, RS, in one row of the outbox. Only the last one carries the row's id:
+-- the broker confirms in order.
+CREATE OR REPLACE FUNCTION emit_all(p_events text[]) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    last int := cardinality(p_events);
+    n    bigint;
+BEGIN
+    INSERT INTO outbox (topic, payload) VALUES ('', array_to_string(p_events, '')) RETURNING id INTO n;
+    RETURN concat(E'0\x1f' || nullif(array_to_string(p_events[:last - 1], E'0\x1f'), ''), n, E'\x1f', p_events[last]);
+END $$;
+
 -- The envelope of a durable event; `us` and `ep` only where it belongs to a feed.
 CREATE OR REPLACE FUNCTION envelope(p_type text, p_data text, p_us bigint DEFAULT NULL, p_epoch text DEFAULT NULL)
 RETURNS text LANGUAGE sql VOLATILE AS $$

@@ -24,21 +24,22 @@ $$;
 
 -- ---- events ----
 
--- Tells buyer and seller of each order. The seller's copy goes to the shop: it has its place in the seller's feed, and
--- one message is enough. The buyer's copies come in the order of the numbers.
+-- Tells buyer and seller of each order. The seller's copy goes to the shop, with its place in the seller's feed: one
+-- message is enough. A buyer's copies come in the order of the numbers.
 CREATE OR REPLACE FUNCTION order_tell(p_orders orders[], p_type text, p_previous text, p_reason text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    lines text;
+    ts     text := iso(now());
+    events text[];
 BEGIN
     -- Feeds are locked in ascending order of the user, as everywhere.
     PERFORM FROM feed_head AS h
-    WHERE h.account_id = ANY (ARRAY(SELECT o.buyer_id FROM unnest(p_orders) AS o
-                                    UNION SELECT o.seller_id FROM unnest(p_orders) AS o))
+    WHERE h.account_id = ANY (ARRAY(SELECT o.buyer_id FROM unnest(p_orders) AS o)
+                              || ARRAY(SELECT o.seller_id FROM unnest(p_orders) AS o))
     ORDER BY h.account_id
     FOR NO KEY UPDATE;
     WITH told AS MATERIALIZED (
-        SELECT o.buyer_id, o.seller_id, o.shop_id, o.number, order_event_json(o, p_previous, p_reason) AS data
+        SELECT o.number, o.buyer_id, o.seller_id, o.shop_id, order_event_json(o, p_previous, p_reason) AS data
         FROM unnest(p_orders) AS o
     ), copy AS MATERIALIZED (
         SELECT t.buyer_id AS reader, concat('u/', t.buyer_id, '/in') AS topic, t.number, t.data FROM told AS t
@@ -57,13 +58,12 @@ BEGIN
     ), kept AS (
         INSERT INTO feed (account_id, us, type, data)
         SELECT l.reader, l.us, p_type, l.data FROM line AS l
-    ), sent AS (
-        INSERT INTO outbox (topic, payload)
-        SELECT l.topic, envelope(p_type, l.data, l.us, l.epoch) FROM line AS l
-        RETURNING concat(id, E'\x1f', topic, E'\x1f', payload, E'\x1e') AS text
     )
-    SELECT string_agg(s.text, '') INTO lines FROM sent AS s;
-    RETURN lines;
+    SELECT array_agg(concat(l.topic, E'\x1f{"v":1,"t":"', p_type, '","id":"', l.epoch, '-', l.us, '","ep":"', l.epoch,
+                            '","us":', l.us, ',"ts":"', ts, '","d":', l.data, E'}\x1e'))
+    INTO events
+    FROM line AS l;
+    RETURN emit_all(events);
 END $$;
 
 -- ---- stock ----
