@@ -115,7 +115,7 @@ BEGIN
     RETURN concat(E'0\x1f' || nullif(array_to_string(p_events[:last - 1], E'0\x1f'), ''), n, E'\x1f', p_events[last]);
 END $$;
 
--- The envelope of a durable event; `us` and `ep` only where it belongs to a feed.
+-- The envelope of an event; `us` and `ep` only where it belongs to a feed.
 CREATE OR REPLACE FUNCTION envelope(p_type text, p_data text, p_us bigint DEFAULT NULL, p_epoch text DEFAULT NULL)
 RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT '{"v":1,"t":"' || p_type || '","id":"'
@@ -142,6 +142,17 @@ CREATE OR REPLACE FUNCTION shop_emit(p_shop uuid, p_type text, p_data text) RETU
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 BEGIN
     RETURN emit('s/' || p_shop || '/in', envelope(p_type, p_data));
+END $$;
+
+-- A durable one: a line of the owner's feed, sent to the shop instead of the owner.
+CREATE OR REPLACE FUNCTION shop_tell(p_shop uuid, p_owner uuid, p_type text, p_data text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    h feed_head;
+BEGIN
+    UPDATE feed_head SET last_us = last_us + 1 WHERE account_id = p_owner RETURNING * INTO h;
+    INSERT INTO feed (account_id, us, type, data) VALUES (p_owner, h.last_us, p_type, p_data);
+    RETURN emit('s/' || p_shop || '/in', envelope(p_type, p_data, h.last_us, h.epoch));
 END $$;
 
 -- Confirmed rows leave the outbox. Ids are unguessable in practice but harmless: a lost row is repaired by /sync.

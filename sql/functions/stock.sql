@@ -24,8 +24,7 @@ BEGIN
         SELECT * INTO owner FROM product WHERE id = p_product;
         data := '{"productId":"' || p_product || '","stock":' || s.quantity || ',"threshold":' || s.low_threshold
             || ',"alert":"' || CASE s.quantity WHEN 0 THEN 'out' ELSE 'low' END || '"}';
-        RETURN shop_emit(owner.shop_id, 'inventory:alert', data)
-            || feed_append(owner.seller_id, 'inventory:alert', data);
+        RETURN shop_tell(owner.shop_id, owner.seller_id, 'inventory:alert', data);
     ELSIF s.alerted > 0 AND s.quantity > s.low_threshold + greatest(s.low_threshold / 5, 1) THEN
         UPDATE stock SET alerted = 0 WHERE product_id = p_product;
     END IF;
