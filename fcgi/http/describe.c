@@ -224,17 +224,25 @@ print_content(struct jsonw *w, const struct route *r)
 }
 
 static void
-print_success(struct jsonw *w, const struct route *r)
+print_answer(struct jsonw *w, const struct route *r, int code)
 {
 	char status[8];
 
-	snprintf(status, sizeof(status), "%d", r->status ? r->status : 200);
+	snprintf(status, sizeof(status), "%d", code);
 	jsonw_key(w, status);
 	jsonw_obj(w);
 	jsonw_kz(w, "description", r->doc);
 	if (r->returns || r->media)
 		print_content(w, r);
 	jsonw_obj_end(w);
+}
+
+static void
+print_success(struct jsonw *w, const struct route *r)
+{
+	print_answer(w, r, r->status ? r->status : 200);
+	if (r->other_status)
+		print_answer(w, r, r->other_status);
 	if (r->method == HTTP_GET && (r->status == 0 || r->status == 200)) {
 		jsonw_key(w, "304");
 		jsonw_raw(w, STR("{\"description\":\"Not modified\"}"));
@@ -285,7 +293,7 @@ print_body(struct jsonw *w, const struct route *r)
 		return;
 	jsonw_key(w, "requestBody");
 	jsonw_obj(w);
-	jsonw_kbool(w, "required", true);
+	jsonw_kbool(w, "required", !r->body || !schema_may_miss(r->body));
 	jsonw_key(w, "content");
 	jsonw_obj(w);
 	jsonw_key(w, r->body ? "application/json" : "multipart/form-data");

@@ -504,6 +504,15 @@ slot_size(const struct field *f)
 	return f->type == T_OBJECT ? f->of->size : scalar_size(f->type);
 }
 
+bool
+schema_may_miss(const struct schema *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->fields[i].required)
+			return false;
+	return !s->has_present;
+}
+
 void
 schema_check(const struct schema *s)
 {

@@ -131,6 +131,10 @@ enum problem schema_bind(const struct schema *s, struct arena *a, const struct j
 enum problem schema_bind_query(const struct schema *s, struct arena *a, struct str query,
 	void **out, struct err *err) __attribute__((warn_unused_result));
 
+/* Nothing is required of it, so a request may leave it out; a merge patch of nothing would be an
+ * error. */
+bool schema_may_miss(const struct schema *s);
+
 /* CHECKs that offsets and sizes fit the types; called for every route at the start. */
 void schema_check(const struct schema *s);
 /* JSON Schema (2020-12) of the shape; nested schemas as $ref to components. */

@@ -203,6 +203,22 @@ check_media(struct request *req, const char *want)
 	return P_OK;
 }
 
+/* A body of which nothing is required may be left out: no type, no bytes. */
+static enum problem
+read_json(struct request *req, size_t max)
+{
+	bool may_miss = schema_may_miss(req->route->body) && req_header(req, "CONTENT_TYPE").n == 0;
+	enum problem p;
+
+	if ((!may_miss && (p = check_media(req, "application/json"))) || (p = read_body(req, max)))
+		return p;
+	if (may_miss && req->body_text.n > 0)
+		return check_media(req, "application/json");
+	if (may_miss)
+		req->body_text = STR("{}");
+	return P_OK;
+}
+
 /* Multipart bodies are read by the handler, part by part (multipart.h). */
 static enum problem
 stage_body(struct request *req)
@@ -210,7 +226,6 @@ stage_body(struct request *req)
 	const struct route *r = req->route;
 	enum body_kind kind = body_kind(r);
 	size_t max = r->body_max ? r->body_max : LIMIT_BODY_JSON;
-	enum problem p;
 
 	if (kind == BODY_MULTIPART && req->content_length > (int64_t)max)
 		return ERR(&req->err, P_TOO_LARGE, "Content-Length %" PRId64, req->content_length);
@@ -218,11 +233,7 @@ stage_body(struct request *req)
 		return check_media(req, "multipart/form-data");
 	/* Even where no body is wanted the stream is read to its end: a request cut short has no
 	 * effect. */
-	if (kind == BODY_NONE)
-		return read_body(req, max);
-	if ((p = check_media(req, "application/json")) || (p = read_body(req, max)))
-		return p;
-	return P_OK;
+	return kind == BODY_NONE ? read_body(req, max) : read_json(req, max);
 }
 
 static enum problem

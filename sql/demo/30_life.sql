@@ -53,9 +53,9 @@ BEGIN
     PERFORM chat_receipt(v_chat, v_last, p_read);
 END $$;
 
-SELECT pg_temp.buy(('01900000-0000-7000-8000-' || lpad(to_hex(4 + n % 17), 12, '0'))::uuid, n,
+SELECT pg_temp.buy(('01900000-0000-7000-8000-' || lpad(to_hex(4 + n / 6 * 4), 12, '0'))::uuid, n,
     (ARRAY['pending', 'payment_confirmed', 'confirmed', 'delivered', 'completed', 'cancelled'])[1 + n % 6])
-FROM generate_series(1, 30) AS n
+FROM generate_series(0, 29) AS n
 WHERE NOT EXISTS (SELECT FROM orders);
 
 SELECT pg_temp.talk(a.id, p.id, t.lines, t.read)

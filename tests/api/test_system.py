@@ -152,3 +152,14 @@ def test_r4_a_large_json_body_is_refused(anonymous):
     body = json.dumps({"email": "a@b.example", "password": "x" * 70000}).encode()
     r = anonymous.request("POST", API + "/auth/login", body=body, headers={"Content-Type": "application/json"})
     assert (r.status, r.problem) == (413, "too-large")
+
+
+def test_a_body_of_which_nothing_is_required_may_be_left_out(client, anonymous):
+    assert client.post(API + "/realtime/session").status == 200
+    assert client.post(API + "/realtime/session", {}).status == 200
+    r = client.request("POST", API + "/realtime/session", body=b"{}", headers={"Content-Type": "text/plain"})
+    assert (r.status, r.problem) == (415, "unsupported-media-type")
+    r = client.request("POST", API + "/realtime/session", body=b"{}")
+    assert (r.status, r.problem) == (415, "unsupported-media-type")
+    r = anonymous.post(API + "/auth/login")
+    assert (r.status, r.problem) == (415, "unsupported-media-type")
