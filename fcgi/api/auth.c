@@ -93,20 +93,35 @@ granted_of(const struct rows *rows, const struct opening *o)
 
 /* ---- register ---- */
 
+/* Like a shape that refuses a member. */
+static enum problem
+refuse(struct request *req, const char *pointer, const char *code, const char *why)
+{
+	err_field(&req->err, pointer, code, "%s", why);
+	return ERR(&req->err, P_INVALID, "%s", why);
+}
+
 /* What the shapes cannot say: the name may come from the username, the shop belongs to sellers. */
 static enum problem
 register_check(struct request *req, const struct register_in *in, bool seller, struct profile *out)
 {
 	*out = (struct profile){ in->name.p ? in->name : in->username, in->username, in->phone };
-	if (!out->name.p) {
-		err_field(&req->err, "/name", "required", "is required without a username");
-		return ERR(&req->err, P_INVALID, "no name");
-	}
-	if (in->shop_name.p && !seller) {
-		err_field(&req->err, "/shopName", "not_allowed", "only sellers have a shop");
-		return ERR(&req->err, P_INVALID, "shopName of a client");
-	}
+	if (!out->name.p)
+		return refuse(req, "/name", "required", "is required without a username");
+	if (in->shop_name.p && !seller)
+		return refuse(req, "/shopName", "not_allowed", "only sellers have a shop");
+	if (in->shop_name.p && str_trim(in->shop_name).n == 0)
+		return refuse(req, "/shopName", "too_short", "only spaces");
 	return profile_check(req, out);
+}
+
+/* Absent for clients; a shop is called like its owner unless told. */
+static struct str
+shop_name(const struct register_in *in, bool seller, struct str owner)
+{
+	if (!seller)
+		return (struct str){ NULL, 0 };
+	return in->shop_name.p ? str_trim(in->shop_name) : owner;
 }
 
 static enum problem
@@ -133,9 +148,7 @@ open_account(struct request *req, bool seller)
 			.username = profile.username,
 			.phone = profile.phone,
 			.locale = req->locale == LOCALE_ES ? STR("es") : STR("en"),
-			.shop = !seller           ? (struct str){ NULL, 0 }
-				: in->shop_name.p ? in->shop_name
-						  : profile.name,
+			.shop = shop_name(in, seller, profile.name),
 			.session = o.session,
 			.label = or_empty(in->device),
 			.agent = o.agent,
@@ -168,10 +181,8 @@ register_as(struct request *req, const char *role)
 {
 	const struct register_in *in = req->body;
 
-	if (in->role.p && !str_eqz(in->role, role)) {
-		err_field(&req->err, "/role", "not_allowed", "is %s here", role);
-		return ERR(&req->err, P_INVALID, "another role than that of the path");
-	}
+	if (in->role.p && !str_eqz(in->role, role))
+		return refuse(req, "/role", "not_allowed", "another role than that of the path");
 	return open_account(req, strcmp(role, "seller") == 0);
 }
 

@@ -147,7 +147,7 @@ sessions_list(struct request *req)
 {
 	const struct sessions_query *q = req->query;
 	struct str parts[CURSOR_PARTS];
-	struct uuid after;
+	struct uuid after = { { 0 } };
 	struct rows *rows;
 
 	if (q->cursor.p) {

@@ -84,7 +84,7 @@ def test_an_address_or_username_is_given_once(anonymous):
     ({"email": "no-address"}, "/email"), ({"email": None}, "/email"), ({"name": "   "}, "/name"),
     ({"name": None}, "/name"), ({"username": "a b"}, "/username"), ({"username": "ñandú"}, "/username"),
     ({"username": "ab"}, "/username"), ({"phone": "call me"}, "/phone"), ({"shopName": "Mine"}, "/shopName"),
-    ({"name": "x" * 101}, "/name"), ({"password": "x" * 257}, "/password"),
+    ({"role": "seller", "shopName": "  "}, "/shopName"), ({"name": "x" * 101}, "/name"), ({"password": "x" * 257}, "/password"),
 ])
 def test_a_bad_member_is_named(anonymous, extra, pointer):
     r = anonymous.post(API + "/auth/register", body(**extra))
