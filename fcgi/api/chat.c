@@ -9,17 +9,19 @@
 #include "topics.h"
 
 #define TYPING_MAX 1024
+#define SEQ_MAX INT64_C(9007199254740991)
 
 /* ---- shapes ---- */
 
 struct chat_open {
 	const struct uuid *peerId;
+	const struct uuid *sellerId;
 	const struct uuid *productId;
 };
 static const struct field chat_open_fields[] = {
-	FIELD(chat_open, peerId, T_UUID, .alias = "sellerId",
-		.doc = "whom to write to; not needed with a product of theirs"),
-	FIELD(chat_open, productId, T_UUID, .doc = "what it is about"),
+	FIELD(chat_open, peerId, T_UUID, .doc = "whom to write to"),
+	FIELD(chat_open, sellerId, T_UUID, .doc = "the same, by the id of a shop or its owner"),
+	FIELD(chat_open, productId, T_UUID, .doc = "what it is about; alone it means its seller"),
 };
 static const struct schema chat_open_schema = SCHEMA("ChatOpen", chat_open, chat_open_fields);
 
@@ -42,9 +44,9 @@ struct history_query {
 static const struct field history_query_fields[] = {
 	FIELD(history_query, limit, T_INT, .min = 1, .max = LIMIT_PAGE, .has_default = true,
 		.def = LIMIT_PAGE_DEFAULT),
-	FIELD(history_query, before, T_INT, .min = 0, .max = 0,
+	FIELD(history_query, before, T_INT, .min = 1, .max = SEQ_MAX,
 		.doc = "messages below this seq, newest first"),
-	FIELD(history_query, after, T_INT, .min = 0, .max = 0,
+	FIELD(history_query, after, T_INT, .min = 0, .max = SEQ_MAX,
 		.doc = "messages above this seq, oldest first"),
 	FIELD(history_query, cursor, T_TEXT),
 };
@@ -55,10 +57,18 @@ struct receipt {
 	int64_t seq;
 };
 static const struct field receipt_fields[] = {
-	FIELD(receipt, seq, T_INT, .required = true, .min = 1, .max = INT64_C(9007199254740991),
+	FIELD(receipt, seq, T_INT, .required = true, .min = 1, .max = SEQ_MAX,
 		.doc = "everything up to here"),
 };
 static const struct schema receipt_schema = SCHEMA("Receipt", receipt, receipt_fields);
+
+struct flag {
+	bool on;
+};
+static const struct field flag_fields[] = {
+	FIELD(flag, on, T_BOOL, .required = true),
+};
+static const struct schema flag_schema = SCHEMA("ChatFlag", flag, flag_fields);
 
 struct typing {
 	bool on;
@@ -96,9 +106,9 @@ static const struct field chat_fields[] = {
 	OUT("peerReadSeq", T_INT),
 	OUT("peerReceivedSeq", T_INT),
 	OUT("unread", T_INT),
-	OUT("blocked", T_BOOL),
 	OUT("muted", T_BOOL),
 	OUT("archived", T_BOOL),
+	OUT("hidden", T_BOOL, .doc = "not in the list until there is something new"),
 	OUT("createdAt", T_TIME),
 	OUT("lastMessageAt", T_TIME),
 };
@@ -120,24 +130,23 @@ static enum problem
 chat_open(struct request *req)
 {
 	const struct chat_open *in = req->body;
-	struct q_chat_open q = { .id = uuid_new(), .peer = in->peerId, .product = in->productId };
-	struct rows *rows, *chat;
-	char id[UUID_TEXT + 1];
-	enum problem p;
+	struct q_chat_open q = {
+		.peer = in->peerId, .seller = in->sellerId, .product = in->productId
+	};
+	struct rows *rows;
 
-	if (!in->peerId && !in->productId) {
-		err_field(&req->err, "/peerId", "required", "give peerId or productId");
-		return req->err.problem = P_INVALID;
+	if (!in->peerId && !in->sellerId && !in->productId) {
+		err_field(&req->err, "/peerId", "required", "give peerId, sellerId or productId");
+		return ERR(&req->err, P_INVALID, "nobody to talk to");
 	}
-	if ((p = q_chat_open(req->db, &q, &rows, &req->err)))
+	enum problem p = q_chat_open(req->db, &q, &rows, &req->err);
+	if (p)
 		return p;
-	struct q_chat_get get = { .id = rows_uuid(rows, 0, Q_CHAT_OPEN_ID) };
-	if ((p = q_chat_get(req->db, &get, &chat, &req->err)))
-		return p;
-	uuid_text(&get.id, id);
-	resp_header(req, "Location", "/api/v1/chats/%s", id);
+	/* {"id":"…: the document begins with its id. */
+	struct str id = str_sub(rows_str(rows, 0, Q_CHAT_OPEN_BODY), 7, 7 + UUID_TEXT);
+	resp_header(req, "Location", "/api/v1/chats/%.*s", STR_ARG(id));
 	resp_status(req, rows_bool(rows, 0, Q_CHAT_OPEN_CREATED) ? 201 : 200);
-	return resp_row(req, chat);
+	return resp_row(req, rows);
 }
 
 static enum problem
@@ -185,67 +194,82 @@ chat_unread(struct request *req)
 }
 
 static enum problem
+set_flag(struct request *req, struct q_chat_flag *q, struct rows **rows)
+{
+	enum problem p = req_uuid(req, 0, &q->id);
+
+	return p ? p : q_chat_flag(req->db, q, rows, &req->err);
+}
+
+static enum problem
 chat_hide(struct request *req)
 {
-	struct q_chat_hide q;
+	static const bool yes = true;
 	struct rows *rows;
-	enum problem p = req_uuid(req, 0, &q.id);
+	enum problem p = set_flag(req, &(struct q_chat_flag){ .hidden = &yes }, &rows);
 
-	if (p || (p = q_chat_hide(req->db, &q, &rows, &req->err)))
-		return p;
-	return resp_empty(req);
+	return p ? p : resp_empty(req);
+}
+
+static enum problem
+chat_mute(struct request *req)
+{
+	const struct flag *in = req->body;
+	struct rows *rows;
+	enum problem p = set_flag(req, &(struct q_chat_flag){ .muted = &in->on }, &rows);
+
+	return p ? p : resp_row(req, rows);
+}
+
+static enum problem
+chat_archive(struct request *req)
+{
+	const struct flag *in = req->body;
+	struct rows *rows;
+	enum problem p = set_flag(req, &(struct q_chat_flag){ .archived = &in->on }, &rows);
+
+	return p ? p : resp_row(req, rows);
 }
 
 /* ---- history ---- */
 
-/* An empty page may be an empty conversation, or somebody else's. */
+/* Where a page begins: the cursor of the page before, or the seq that was asked for. */
 static enum problem
-check_member(struct request *req, struct uuid chat)
+history_edge(struct request *req, const struct history_query *in, int64_t *edge)
 {
-	struct rows *rows;
-	enum problem p = q_chat_get(req->db, &(struct q_chat_get){ .id = chat }, &rows, &req->err);
+	struct str part[CURSOR_PARTS];
+	enum problem p;
 
-	if (p)
+	*edge = in->after ? *in->after : in->before ? *in->before : INT64_MAX;
+	if (!in->cursor.p)
+		return P_OK;
+	if ((p = cursor_get(req, in->cursor, part, 1)))
 		return p;
-	return rows_count(rows) ? P_OK : ERR(&req->err, P_NOT_FOUND, "not a member");
+	if (!str_i64(part[0], edge))
+		return ERR(&req->err, P_BAD_CURSOR, "no seq in the cursor");
+	return P_OK;
 }
 
+/* SQL has joined the messages: 50 rows would cost more to carry than to read. */
 static enum problem
-history_before(
-	struct request *req, struct uuid chat, const struct history_query *in, struct rows **rows)
+history_page(struct request *req, const struct rows *rows)
 {
-	struct q_message_list_before q = { .chat = chat,
-		.limit = (int32_t)in->limit,
-		.before = in->before ? *in->before : INT64_MAX };
-	struct str part[CURSOR_PARTS];
-	enum problem p;
+	struct str items = rows_str(rows, 0, Q_MESSAGE_LIST_AFTER_ITEMS),
+		   edge = rows_str(rows, 0, Q_MESSAGE_LIST_AFTER_EDGE);
+	struct buf b;
 
-	if (in->cursor.p) {
-		if ((p = cursor_get(req, in->cursor, part, 1)))
-			return p;
-		if (!str_i64(part[0], &q.before))
-			return ERR(&req->err, P_BAD_CURSOR, "no seq in the cursor");
-	}
-	return q_message_list_before(req->db, &q, rows, &req->err);
-}
-
-static enum problem
-history_after(
-	struct request *req, struct uuid chat, const struct history_query *in, struct rows **rows)
-{
-	struct q_message_list_after q = {
-		.chat = chat, .limit = (int32_t)in->limit, .after = *in->after
-	};
-	struct str part[CURSOR_PARTS];
-	enum problem p;
-
-	if (in->cursor.p) {
-		if ((p = cursor_get(req, in->cursor, part, 1)))
-			return p;
-		if (!str_i64(part[0], &q.after))
-			return ERR(&req->err, P_BAD_CURSOR, "no seq in the cursor");
-	}
-	return q_message_list_after(req->db, &q, rows, &req->err);
+	buf_init(&b, req->arena, LIMIT_RESPONSE);
+	buf_puts(&b, "{\"items\":[");
+	buf_putstr(&b, items);
+	buf_puts(&b, "],\"nextCursor\":");
+	if (edge.p)
+		buf_printf(&b, "\"%.*s\"}", STR_ARG(cursor_make(req, &edge, 1)));
+	else
+		buf_puts(&b, "null}");
+	if (b.failed)
+		return ERR(&req->err, P_INTERNAL, "page over %d bytes", LIMIT_RESPONSE);
+	resp_etag(req, rows_str(rows, 0, Q_MESSAGE_LIST_AFTER_VERSION));
+	return resp_json(req, buf_str(&b));
 }
 
 static enum problem
@@ -254,14 +278,26 @@ message_list(struct request *req)
 	const struct history_query *in = req->query;
 	struct rows *rows;
 	struct uuid chat;
-	enum problem p = req_uuid(req, 0, &chat);
+	int64_t edge;
+	enum problem p;
 
+	if ((p = req_uuid(req, 0, &chat)) || (p = history_edge(req, in, &edge)))
+		return p;
+	if (in->after)
+		p = q_message_list_after(req->db,
+			&(struct q_message_list_after){
+				.chat = chat, .after = edge, .limit = (int32_t)in->limit },
+			&rows, &req->err);
+	else
+		p = q_message_list_before(req->db,
+			&(struct q_message_list_before){
+				.chat = chat, .before = edge, .limit = (int32_t)in->limit },
+			&rows, &req->err);
 	if (p)
 		return p;
-	p = in->after ? history_after(req, chat, in, &rows) : history_before(req, chat, in, &rows);
-	if (p || (rows_count(rows) == 0 && (p = check_member(req, chat))))
-		return p;
-	return resp_page(req, rows, in->limit);
+	if (rows_count(rows) == 0)
+		return ERR(&req->err, P_NOT_FOUND, "not a member");
+	return history_page(req, rows);
 }
 
 /* ---- receipts ---- */
@@ -351,7 +387,7 @@ static const struct route rows[] = {
 		.problems = { P_BAD_CURSOR }, .tag = "Chat", .name = "chatList",
 		.doc = "Conversations of the caller, newest first" },
 	{ HTTP_POST, "/chats", chat_open, .roles = ROLE_ANY, .bare = true,
-		.body = &chat_open_schema, .status = 201, .returns = &chat_out,
+		.body = &chat_open_schema, .status = 201, .other_status = 200, .returns = &chat_out,
 		.limit = LIMIT_WRITE, .problems = { P_NOT_FOUND, P_BLOCKED }, .tag = "Chat",
 		.name = "chatOpen",
 		.doc = "The conversation with somebody about something; 200 when it was there" },
@@ -363,6 +399,12 @@ static const struct route rows[] = {
 	{ HTTP_DELETE, "/chats/:id", chat_hide, .roles = ROLE_ANY, .bare = true, .status = 204,
 		.limit = LIMIT_WRITE, .tag = "Chat", .name = "chatHide",
 		.doc = "Takes it off the caller's list until there is something new" },
+	{ HTTP_PUT, "/chats/:id/mute", chat_mute, .roles = ROLE_ANY, .bare = true,
+		.body = &flag_schema, .returns = &chat_out, .limit = LIMIT_WRITE, .tag = "Chat",
+		.name = "chatMute", .doc = "No sound for its messages, on any device" },
+	{ HTTP_PUT, "/chats/:id/archive", chat_archive, .roles = ROLE_ANY, .bare = true,
+		.body = &flag_schema, .returns = &chat_out, .limit = LIMIT_WRITE, .tag = "Chat",
+		.name = "chatArchive", .doc = "Puts it aside" },
 	{ HTTP_GET, "/chats/:id/messages", message_list, .roles = ROLE_ANY, .bare = true,
 		.query = &history_query_schema, .returns = &message_out, .page = true,
 		.mqtt = "history", .problems = { P_BAD_CURSOR }, .tag = "Chat",

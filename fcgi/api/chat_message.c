@@ -2,6 +2,7 @@
 #include "api/chat.h"
 
 #include "api/api.h"
+#include "io/digest.h"
 #include "queries.h"
 
 #define BODY_MAX 4000
@@ -13,7 +14,7 @@ static const char *const types[] = { "text", "image", "file", "card", NULL };
 
 struct message_in {
 	struct str type;
-	struct str body;
+	struct str body, text;
 	const struct uuid *cmid;
 	const int64_t *replyTo;
 	struct array fileIds;
@@ -22,6 +23,7 @@ struct message_in {
 static const struct field message_in_fields[] = {
 	FIELD(message_in, type, T_ENUM, .values = types, .doc = "text when absent"),
 	FIELD(message_in, body, T_TEXT, .max = BODY_MAX, .alias = "content"),
+	FIELD(message_in, text, T_TEXT, .max = BODY_MAX, .doc = "older name of body"),
 	FIELD(message_in, cmid, T_UUID,
 		.doc = "the sender's own id: sent twice, it is one message"),
 	FIELD(message_in, replyTo, T_INT, .min = 1, .max = INT64_C(9007199254740991),
@@ -71,21 +73,33 @@ static const struct field message_fields[] = {
 	OUT_OPT("replyTo", T_INT),
 	OUT_OPT("editNo", T_INT),
 	OUT_OPT("editedAt", T_TIME),
-	OUT_OPT("deletedAt", T_TIME, .doc = "the message is gone; this marks its place"),
+	OUT_OPT("deleted", T_BOOL, .doc = "the message is gone; this marks its place"),
 	OUT("createdAt", T_TIME),
 };
 const struct schema message_out = SCHEMA_OUT("Message", message_fields);
 
 /* ---- handlers ---- */
 
+static bool
+is_blank(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!strchr(" \t\r\n", s.p[i]))
+			return false;
+	return true;
+}
+
 /* A message says something by its text, its files or its card. */
 static enum problem
-check_content(struct request *req, const struct message_in *in, struct str type)
+check_content(struct request *req, const struct message_in *in, const struct q_message_send *q)
 {
-	bool card = str_eqz(type, "card"), file = str_eqz(type, "image") || str_eqz(type, "file");
+	bool card = str_eqz(q->type, "card"),
+	     file = str_eqz(q->type, "image") || str_eqz(q->type, "file");
 	const char *fault = NULL;
 
-	if (str_eqz(type, "text") && in->body.n == 0)
+	if (in->body.p && in->text.p)
+		fault = "/text";
+	else if (str_eqz(q->type, "text") && is_blank(q->text))
 		fault = "/body";
 	else if (card != (in->productId != NULL))
 		fault = "/productId";
@@ -94,27 +108,44 @@ check_content(struct request *req, const struct message_in *in, struct str type)
 	if (!fault)
 		return P_OK;
 	err_field(&req->err, fault, "wrong_for_type", "does not fit the type of the message");
-	return req->err.problem = P_INVALID;
+	return ERR(&req->err, P_INVALID, "content");
 }
 
-/* The sender's id: in the body, as Idempotency-Key, or a new one (then a repetition is a second
- * message). */
+/*
+ * The sender's id: in the body, or as Idempotency-Key, or a new one (then a
+ * repetition is a second message). A key that is no UUID becomes one of
+ * version 8 (RFC 9562 section 5.8) by its hash.
+ */
 static struct uuid
 take_cmid(struct request *req, const struct message_in *in)
 {
+	struct str key = str_trim(req_header(req, "IDEMPOTENCY_KEY"));
+	uint8_t hash[SHA256_BYTES];
 	struct uuid id;
 
 	if (in->cmid)
 		return *in->cmid;
-	return uuid_parse(req_header(req, "IDEMPOTENCY_KEY"), &id) ? id : uuid_new();
+	if (key.n == 0)
+		return uuid_new();
+	if (uuid_parse(key, &id))
+		return id;
+	sha256(key, hash);
+	memcpy(id.b, hash, sizeof(id.b));
+	id.b[6] = (uint8_t)(0x80 | (id.b[6] & 0x0f));
+	id.b[8] = (uint8_t)(0x80 | (id.b[8] & 0x3f));
+	return id;
 }
 
 static enum problem
 replay(struct request *req, const struct q_message_send *sent)
 {
-	struct q_message_replay q = {
-		.chat = sent->chat, .cmid = sent->cmid, .type = sent->type, .text = sent->text
-	};
+	struct q_message_replay q = { .chat = sent->chat,
+		.cmid = sent->cmid,
+		.type = sent->type,
+		.text = sent->text,
+		.reply = sent->reply,
+		.files = sent->files,
+		.product = sent->product };
 	struct rows *rows;
 
 	err_clear(&req->err);
@@ -132,14 +163,16 @@ message_send(struct request *req)
 	const struct message_in *in = req->body;
 	struct q_message_send q = { .cmid = take_cmid(req, in),
 		.type = in->type.p ? in->type : STR("text"),
-		.text = in->body.p ? in->body : STR(""),
+		.text = in->body.p   ? in->body
+			: in->text.p ? in->text
+				     : STR(""),
 		.reply = in->replyTo,
 		.files = { in->fileIds.n ? in->fileIds.v : NULL, in->fileIds.n },
 		.product = in->productId };
 	struct rows *rows;
 	enum problem p = req_uuid(req, 0, &q.chat);
 
-	if (p || (p = check_content(req, in, q.type)))
+	if (p || (p = check_content(req, in, &q)))
 		return p;
 	p = q_message_send(req->db, &q, &rows, &req->err);
 	if (p == P_MESSAGE_CONFLICT) /* the id is taken: the same message, or another one */
@@ -155,6 +188,10 @@ message_change(struct request *req)
 	struct rows *rows;
 	enum problem p;
 
+	if (is_blank(in->body)) {
+		err_field(&req->err, "/body", "too_short", "only spaces");
+		return ERR(&req->err, P_INVALID, "blank");
+	}
 	if ((p = req_uuid(req, 0, &q.chat)) || (p = req_uuid(req, 1, &q.message)))
 		return p;
 	p = q_message_change(req->db, &q, &rows, &req->err);
@@ -176,17 +213,17 @@ message_remove(struct request *req)
 
 static const struct route rows[] = {
 	{ HTTP_POST, "/chats/:id/messages", message_send, .roles = ROLE_ANY, .bare = true,
-		.body = &message_in_schema, .status = 201, .returns = &message_out,
-		.limit = LIMIT_MESSAGE, .mqtt = "send",
+		.body = &message_in_schema, .status = 201, .other_status = 200,
+		.returns = &message_out, .limit = LIMIT_MESSAGE, .mqtt = "send",
 		.problems = { P_BLOCKED, P_MESSAGE_CONFLICT }, .tag = "Chat", .name = "messageSend",
 		.doc = "Sends a message; 200 when the same cmid was sent before" },
 	{ HTTP_PATCH, "/chats/:id/messages/:mid", message_change, .roles = ROLE_ANY, .bare = true,
 		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_MESSAGE,
-		.mqtt = "edit", .problems = { P_ALREADY_READ }, .tag = "Chat",
+		.mqtt = "edit", .problems = { P_ALREADY_READ, P_BLOCKED }, .tag = "Chat",
 		.name = "messageEdit", .doc = "A new text, while nobody else has read it" },
 	{ HTTP_PUT, "/chats/:id/messages/:mid", message_change, .roles = ROLE_ANY, .bare = true,
 		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_MESSAGE,
-		.hidden = true, .problems = { P_ALREADY_READ }, .tag = "Chat",
+		.hidden = true, .problems = { P_ALREADY_READ, P_BLOCKED }, .tag = "Chat",
 		.name = "messageEditPut", .doc = "A new text, while nobody else has read it" },
 	{ HTTP_DELETE, "/chats/:id/messages/:mid", message_remove, .roles = ROLE_ANY, .bare = true,
 		.status = 204, .limit = LIMIT_MESSAGE, .mqtt = "delete",

@@ -26,6 +26,7 @@ static const struct field report_out_fields[] = {
 	OUT("targetId", T_UUID),
 	OUT("reason", T_ENUM, .values = reasons),
 	OUT("status", T_TEXT),
+	OUT("createdAt", T_TIME),
 };
 static const struct schema report_out = SCHEMA_OUT("Report", report_out_fields);
 static const struct field block_out_fields[] = {

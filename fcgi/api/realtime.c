@@ -12,13 +12,13 @@
 /* ---- shapes ---- */
 
 struct sync_query {
-	int64_t since;
+	const int64_t *since;
 	struct str ep;
 	int64_t limit;
 };
 static const struct field sync_query_fields[] = {
 	FIELD(sync_query, since, T_INT, .min = 0, .max = INT64_C(9007199254740991),
-		.required = true, .doc = "the last `us` the device has"),
+		.doc = "the last `us` the device has; without it the answer tells where to start"),
 	FIELD(sync_query, ep, T_TEXT, .max = 32, .doc = "the epoch it belongs to"),
 	FIELD(sync_query, limit, T_INT, .min = 1, .max = 200, .has_default = true, .def = 200),
 };

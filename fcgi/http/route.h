@@ -45,6 +45,7 @@ struct route {
 	enum body_kind body_kind;     /* BODY_JSON is implied by .body */
 	size_t body_max;              /* 0 = LIMIT_BODY_JSON */
 	int status;                   /* of success; 0 = 200 */
+	int other_status;             /* a second one, of a repetition; 0 = none */
 	const struct schema *returns; /* NULL = no body, or .media */
 	bool page;                    /* a list of `returns` with nextCursor */
 	const char *media;            /* other media type than JSON */

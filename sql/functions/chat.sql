@@ -180,3 +180,163 @@ BEGIN
     INSERT INTO plaza.outbox (topic, payload) VALUES ('', one_line || two_line) RETURNING id INTO v_outbox;
     events := E'0\x1f' || one_line || v_outbox || E'\x1f' || two_line;
 END $$;
+
+-- The answer to a send that was made before: the message, if it was the same, else 'message-conflict'. An edited or
+-- removed one is judged by its first text.
+CREATE OR REPLACE FUNCTION message_replay(p_chat uuid, p_cmid uuid, p_type text, p_body text, p_reply bigint,
+                                          p_files uuid[], p_product uuid)
+RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    same text := (
+        SELECT message_ref(m.doc, m.cmid)
+        FROM message AS m
+        WHERE m.sender_id = app_uid()
+          AND m.cmid = p_cmid
+          AND m.chat_id = p_chat
+          AND m.type = p_type
+          AND m.reply_to IS NOT DISTINCT FROM p_reply
+          AND m.file_ids IS NOT DISTINCT FROM p_files
+          AND m.product_id IS NOT DISTINCT FROM p_product
+          AND p_body = coalesce((SELECT e.body FROM message_edit AS e
+                                 WHERE e.chat_id = m.chat_id AND e.seq = m.seq AND e.edit_no = 0), m.body));
+BEGIN
+    IF same IS NULL THEN
+        PERFORM raise_problem('message-conflict');
+    END IF;
+    RETURN same;
+END $$;
+
+-- A message in the feeds of a group, for the price of one row of the outbox.
+CREATE OR REPLACE FUNCTION message_fan_out(p_chat uuid, p_seq bigint, p_sender uuid, p_doc text, p_sent text)
+RETURNS text LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+DECLARE
+    v_ts     text := iso(now());
+    member   uuid;
+    head     feed_head;
+    v_type   text;
+    lines    text[] := '{}';
+BEGIN
+    FOR member IN SELECT m.account_id FROM chat_member AS m WHERE m.chat_id = p_chat ORDER BY m.account_id LOOP
+        v_type := CASE WHEN member = p_sender THEN 'message:sent' ELSE 'message:receive' END;
+        UPDATE feed_head SET last_us = last_us + 1 WHERE account_id = member RETURNING * INTO head;
+        INSERT INTO feed (account_id, us, type, chat_id, seq) VALUES (member, head.last_us, v_type, p_chat, p_seq);
+        lines := lines || feed_line(member, v_type, head.last_us, head.epoch, v_ts,
+                                    CASE WHEN member = p_sender THEN p_sent ELSE p_doc END);
+    END LOOP;
+    RETURN emit_all(lines);
+END $$;
+
+-- ---- editing and removing: only while nobody else has read it ----
+
+-- The caller's own message, locked together with everybody's receipts: a receipt that comes at the same time waits, and
+-- one that came first is seen.
+CREATE OR REPLACE FUNCTION message_hold(p_chat uuid, p_message uuid) RETURNS message
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+DECLARE
+    m message;
+BEGIN
+    PERFORM FROM chat AS c WHERE c.id = p_chat FOR NO KEY UPDATE;
+    PERFORM FROM chat_member AS r WHERE r.chat_id = p_chat ORDER BY r.account_id FOR NO KEY UPDATE;
+    PERFORM chat_enter(p_chat);
+    SELECT * INTO m
+    FROM message
+    WHERE chat_id = p_chat AND seq = message_seq(p_chat, p_message) AND sender_id = app_uid();
+    IF NOT FOUND THEN
+        PERFORM raise_problem('not-found');
+    END IF;
+    RETURN m;
+END $$;
+
+-- Takes the message out of use as it is: its text goes to the history. Ends with a problem when somebody has read it.
+CREATE OR REPLACE FUNCTION message_retire(m message) RETURNS void
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM chat_member AS r
+               WHERE r.chat_id = m.chat_id AND r.account_id <> m.sender_id AND r.read_seq >= m.seq) THEN
+        PERFORM raise_problem('already-read');
+    END IF;
+    INSERT INTO message_edit (chat_id, seq, edit_no, body, doc) VALUES (m.chat_id, m.seq, m.edit_no, m.body, m.doc);
+    UPDATE chat SET changes = changes + 1 WHERE id = m.chat_id;
+END $$;
+
+CREATE OR REPLACE FUNCTION message_change(p_chat uuid, p_message uuid, p_body text, OUT body text, OUT events text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    m message := message_hold(p_chat, p_message);
+BEGIN
+    IF m.deleted_at IS NOT NULL THEN
+        PERFORM raise_problem('not-found');
+    ELSIF (SELECT c.blocked FROM chat AS c WHERE c.id = p_chat) THEN
+        PERFORM raise_problem('blocked');
+    END IF;
+    body := m.doc;
+    IF m.body <> p_body THEN
+        PERFORM message_retire(m);
+        body := message_doc(m.chat_id, m.seq, m.sender_id, m.type, p_body, m.extra, iso(m.created_at),
+                            ',"editNo":' || m.edit_no + 1 || ',"editedAt":"' || iso(now()) || '"');
+        UPDATE message AS u
+        SET body = p_body, edit_no = u.edit_no + 1, doc = message_change.body
+        WHERE u.chat_id = m.chat_id AND u.seq = m.seq;
+        events := chat_tell(m.chat_id, 'message:edit', body, m.seq);
+    END IF;
+END $$;
+
+-- What is left shows that there was a message, and keeps its seq. Its files close to the others at once.
+CREATE OR REPLACE FUNCTION message_remove(p_chat uuid, p_message uuid) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    m     message := message_hold(p_chat, p_message);
+    v_doc text;
+BEGIN
+    IF m.deleted_at IS NOT NULL THEN
+        RETURN '';
+    END IF;
+    PERFORM message_retire(m);
+    DELETE FROM message_file WHERE chat_id = m.chat_id AND seq = m.seq;
+    v_doc := message_doc(m.chat_id, m.seq, m.sender_id, m.type, '', '', iso(m.created_at), ',"deleted":true');
+    UPDATE message AS u
+    SET body = '', extra = '', edit_no = u.edit_no + 1, deleted_at = now(), doc = v_doc
+    WHERE u.chat_id = m.chat_id AND u.seq = m.seq;
+    RETURN chat_tell(m.chat_id, 'message:delete', v_doc, m.seq);
+END $$;
+
+-- ---- receipts ----
+
+-- Moves the caller's receipts forward, never back and never beyond the last message. What is read was delivered. Only a
+-- change is told: a reading to everybody, so that the reader's other devices clear their badges too, a delivery to the
+-- others; in a group to nobody but the reader, or each message would be told as often as there are members.
+CREATE OR REPLACE FUNCTION chat_receipt(p_chat uuid, p_seq bigint, p_read boolean) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    me     uuid := app_uid();
+    had    chat_member;
+    c      chat;
+    upto   bigint;
+    v_data text;
+BEGIN
+    SELECT * INTO had FROM chat_member WHERE chat_id = p_chat AND account_id = me FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM raise_problem('not-found');
+    END IF;
+    SELECT * INTO c FROM chat WHERE id = p_chat;
+    upto := least(p_seq, c.last_seq);
+    IF upto <= (CASE WHEN p_read THEN had.read_seq ELSE had.recv_seq END) THEN
+        RETURN '';
+    END IF;
+    UPDATE chat_member
+    SET read_seq = CASE WHEN p_read THEN upto ELSE read_seq END, recv_seq = greatest(recv_seq, upto)
+    WHERE chat_id = p_chat AND account_id = me;
+    v_data := '{"chatId":"' || p_chat || '","seq":' || upto || ',"userId":"' || me || '"}';
+    IF p_read AND c.kind = 'private' THEN
+        RETURN chat_tell(p_chat, 'message:read', v_data);
+    ELSIF p_read THEN
+        RETURN feed_append(me, 'message:read', v_data);
+    ELSIF c.kind = 'private' THEN
+        RETURN chat_tell(p_chat, 'message:delivered', v_data, NULL, me);
+    END IF;
+    RETURN '';
+END $$;
+
+GRANT EXECUTE ON FUNCTION message_send(uuid, uuid, text, text, bigint, uuid[], uuid),
+    message_replay(uuid, uuid, text, text, bigint, uuid[], uuid), message_change(uuid, uuid, text),
+    message_remove(uuid, uuid), chat_receipt(uuid, bigint, boolean) TO plaza_web;

@@ -1,7 +1,7 @@
--- query: chat_open (id uuid, peer uuid?, product uuid?) one -> id uuid, created bool, events text
--- The caller's conversation with somebody, made with this id if there is none.
-SELECT c.id, c.created, c.events
-FROM chat_open(:id, :peer, :product) AS c;
+-- query: chat_open (peer uuid?, seller uuid?, product uuid?) one -> body text, created bool, events text
+-- The caller's conversation with somebody, made if there is none.
+SELECT c.body, c.created, c.events
+FROM chat_open(:peer, :seller, :product) AS c;
 
 -- query: chat_get (id uuid) maybe read -> body text
 -- One conversation of the caller.
@@ -33,27 +33,38 @@ SELECT '{"total":' || coalesce(sum(c.unread), 0) || ',"chats":['
 FROM my_chat AS c
 WHERE c.unread > 0;
 
--- query: chat_hide (id uuid) exec
--- Takes a conversation off the caller's list until there is something new in it.
-SELECT chat_hide(:id);
+-- query: chat_flag (id uuid, muted bool?, archived bool?, hidden bool?) one -> body text, events text
+-- What the caller makes of a conversation; hidden is off the list until there is something new in it.
+SELECT c.body, c.events
+FROM chat_flag(:id, :muted, :archived, :hidden) AS c;
 
--- query: message_list_before (chat uuid, before bigint, limit int) many read -> body text, k1 bigint
--- Messages before a place, newest first.
-SELECT m.doc AS body, m.seq AS k1
-FROM my_message AS m
-WHERE m.chat_id = :chat
-  AND m.seq < :before
-ORDER BY m.seq DESC
-LIMIT :limit + 1;
+-- query: message_list_before (chat uuid, before bigint, limit int) maybe read -> items text, edge bigint, version text
+-- Messages before a place, newest first, in one text; no row when the caller is not in the conversation.
+SELECT p.items, p.edge, c.last_seq || '.' || c.changes AS version
+FROM my_chat_version AS c
+CROSS JOIN LATERAL (
+    SELECT string_agg(m.doc, ',' ORDER BY m.seq DESC) AS items, nullif(min(m.seq), 1) AS edge
+    FROM (SELECT x.doc, x.seq
+          FROM my_message AS x
+          WHERE x.chat_id = :chat
+            AND x.seq < :before
+          ORDER BY x.seq DESC
+          LIMIT :limit) AS m) AS p
+WHERE c.id = :chat;
 
--- query: message_list_after (chat uuid, after bigint, limit int) many read -> body text, k1 bigint
--- Messages behind a place, oldest first.
-SELECT m.doc AS body, m.seq AS k1
-FROM my_message AS m
-WHERE m.chat_id = :chat
-  AND m.seq > :after
-ORDER BY m.seq
-LIMIT :limit + 1;
+-- query: message_list_after (chat uuid, after bigint, limit int) maybe read -> items text, edge bigint, version text
+-- Messages behind a place, oldest first, in one text; no row when the caller is not in the conversation.
+SELECT p.items, nullif(p.edge, c.last_seq) AS edge, c.last_seq || '.' || c.changes AS version
+FROM my_chat_version AS c
+CROSS JOIN LATERAL (
+    SELECT string_agg(m.doc, ',' ORDER BY m.seq) AS items, max(m.seq) AS edge
+    FROM (SELECT x.doc, x.seq
+          FROM my_message AS x
+          WHERE x.chat_id = :chat
+            AND x.seq > :after
+          ORDER BY x.seq
+          LIMIT :limit) AS m) AS p
+WHERE c.id = :chat;
 
 -- query: message_send (chat uuid, cmid uuid, type text, text text, reply bigint?, files uuid[]?, product uuid?) one
 --     -> body text, events text
@@ -61,10 +72,10 @@ LIMIT :limit + 1;
 SELECT m.body, m.events
 FROM message_send(:chat, :cmid, :type, :text, :reply, :files, :product) AS m;
 
--- query: message_replay (chat uuid, cmid uuid, type text, text text) one read -> body text
--- The message that was sent under this id before.
-SELECT m.body
-FROM message_replay(:chat, :cmid, :type, :text) AS m (body);
+-- query: message_replay (chat uuid, cmid uuid, type text, text text, reply bigint?, files uuid[]?, product uuid?) one read
+--     -> body text
+-- The message that was sent under this id before, if it is the same.
+SELECT message_replay(:chat, :cmid, :type, :text, :reply, :files, :product) AS body;
 
 -- query: message_change (chat uuid, message uuid, text text) one -> body text, events text
 -- A new text for an own message that nobody has read.
@@ -130,10 +141,10 @@ SELECT '{"unread":' || unread_count(app_uid()) || '}' AS body;
 SELECT n.unread, n.events
 FROM notification_clear(:id, :upto, :remove) AS n;
 
--- query: feed_sync (since bigint, epoch text?, limit int) one read -> body text
--- Events of the caller's feed behind a place.
-SELECT f.body
-FROM feed_sync(:since, :epoch, :limit) AS f (body);
+-- query: feed_sync (since bigint?, epoch text?, limit int) one -> body text, events text
+-- Events of the caller's feed behind a place; what came before was delivered.
+SELECT f.body, f.events
+FROM feed_sync(:since, :epoch, :limit) AS f;
 
 -- query: realtime_stand () maybe read -> shop uuid, last_us bigint, epoch text
 -- What a device of the caller needs to connect.

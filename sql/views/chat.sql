@@ -4,7 +4,7 @@
 -- The caller's conversations. `unread` stops counting at a thousand.
 DROP VIEW IF EXISTS my_chat CASCADE;
 CREATE VIEW my_chat AS
-SELECT c.id, c.last_seq, c.changes, c.last_message_at, c.last_seq > me.hidden_seq AS listed, u.unread,
+SELECT c.id, c.last_message_at, c.last_seq > me.hidden_seq AS listed, u.unread,
        '{"id":"' || c.id || '","kind":"' || c.kind || '","buyerId":"' || c.buyer_id || '","sellerId":"' || c.seller_id
        || '","peer":{"id":"' || a.id || '","name":' || to_json(a.name)
        || ',"avatarUrl":' || coalesce(to_json(a.avatar_url)::text, 'null')
@@ -16,7 +16,7 @@ SELECT c.id, c.last_seq, c.changes, c.last_message_at, c.last_seq > me.hidden_se
               SELECT m.doc FROM message AS m WHERE m.chat_id = c.id AND m.seq = c.last_seq), 'null')
        || ',"lastSeq":' || c.last_seq || ',"readSeq":' || me.read_seq || ',"peerReadSeq":' || peer.read_seq
        || ',"peerReceivedSeq":' || peer.recv_seq || ',"unread":' || u.unread
-       || ',"blocked":' || c.blocked || ',"muted":' || me.muted || ',"archived":' || me.archived
+       || ',"muted":' || me.muted || ',"archived":' || me.archived || ',"hidden":' || (c.last_seq <= me.hidden_seq)
        || ',"createdAt":"' || iso(c.created_at) || '","lastMessageAt":"' || iso(c.last_message_at) || '"}' AS body
 FROM chat_member AS me
 JOIN chat AS c ON c.id = me.chat_id
@@ -32,6 +32,14 @@ CROSS JOIN LATERAL (
               LIMIT 1000) AS x) END) AS u (unread)
 WHERE me.account_id = (SELECT app_uid());
 
+-- The same with nothing but what tells one state of the history from another.
+DROP VIEW IF EXISTS my_chat_version CASCADE;
+CREATE VIEW my_chat_version AS
+SELECT c.id, c.last_seq, c.changes
+FROM chat_member AS me
+JOIN chat AS c ON c.id = me.chat_id
+WHERE me.account_id = (SELECT app_uid());
+
 -- All messages of the caller's conversations.
 DROP VIEW IF EXISTS my_message CASCADE;
 CREATE VIEW my_message AS
@@ -40,4 +48,4 @@ FROM chat_member AS me
 JOIN message AS m ON m.chat_id = me.chat_id
 WHERE me.account_id = (SELECT app_uid());
 
-GRANT SELECT ON my_chat, my_message TO plaza_web;
+GRANT SELECT ON my_chat, my_chat_version, my_message TO plaza_web;
