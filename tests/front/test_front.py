@@ -130,7 +130,7 @@ def test_r24_a_flood_of_logins_is_shed_and_holds_up_nothing_else(env):
     assert worst < 1
     assert {a[0] for a in answers} <= {401, 429, 503}
     shed = [a for a in answers if a[0] == 503]
-    # Apache waits for the socket's queue instead; its bound is per child process.
+    # Apache lets them wait in its threads.
     assert shed or env.web_server == "apache"
     for answer in shed:
         assert_problem(answer, 503, "unavailable")
@@ -191,6 +191,34 @@ def test_r10_each_security_header_comes_once(env, path):
         if name == "X-Request-Id" and status == 414 and env.web_server == "apache":
             continue
         assert len(values(pairs, name)) == 1, (path, name)
+
+
+# --- the cache of public lists ------------------------------------------------
+
+def cache_states(env, marks):
+    """What nginx did for the requests with these ids, from its access log (written once a second)."""
+    for _ in range(30):
+        lines = [json.loads(x) for x in pathlib.Path(env.log_dir, "plaza-access.log").read_text().splitlines()]
+        found = {x["id"]: x.get("cache") for x in lines if x["id"] in marks}
+        if len(found) == len(marks):
+            return [found[m] for m in marks]
+        time.sleep(0.1)
+    raise AssertionError(f"the access log has only {found}")
+
+
+def test_public_lists_are_kept_for_a_moment_and_private_answers_never(env, nginx):
+    path = f"/api/v1/categories?limit={os.getpid() % 90 + 1}"
+    marks = [f"cache-{time.monotonic_ns()}-{i}" for i in range(5)]
+    first, second = (get(env, path, headers=[f"X-Request-Id: {m}"]) for m in marks[:2])
+    assert (first[0], first[2]) == (200, second[2])
+    assert [values(a[1], "X-Request-Id") for a in (first, second)] == [[m] for m in marks[:2]]
+    assert get(env, path, headers=[f"X-Request-Id: {marks[2]}", "Authorization: Bearer x"])[0] == 401
+    etag = values(first[1], "ETag")[0]
+    assert get(env, path, headers=[f"X-Request-Id: {marks[3]}", f"If-None-Match: {etag}"])[0] == 304
+    time.sleep(2.2)
+    assert get(env, path, headers=[f"X-Request-Id: {marks[4]}"])[0] == 200
+    if nginx:
+        assert cache_states(env, marks) == ["MISS", "HIT", "BYPASS", "HIT", "EXPIRED"]
 
 
 # --- what the workers may believe -------------------------------------------
