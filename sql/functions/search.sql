@@ -11,13 +11,22 @@ BEGIN
          CROSS JOIN unnest(w.positions) AS place), ''));
 END $$;
 
--- What a user typed, with quotes, "or" and "-" as search engines have them; anything else is words. The places of
--- words that the first pass left out are closed up, as they are in the vector.
+-- What a user typed, with quotes, "or" and "-" as search engines have them; anything else is words. A "-" in front of
+-- nothing is no operator: the parser fails on many of them. The places of words that the first pass left out are
+-- closed up, as they are in the vector.
 CREATE OR REPLACE FUNCTION search_query(p_text text) RETURNS tsquery
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    pass text;
 BEGIN
-    RETURN to_tsquery('plaza.words_es',
-        regexp_replace(websearch_to_tsquery('plaza.words_en', p_text)::text, '<\d+>', '<->', 'g'));
+    IF strpos(p_text, '-') > 0 THEN
+        p_text := regexp_replace(p_text, '-+(?!"?[[:alnum:]])', ' ', 'g');
+    END IF;
+    pass := websearch_to_tsquery('plaza.words_en', p_text)::text;
+    IF strpos(pass, '<') > 0 THEN
+        pass := regexp_replace(pass, '<\d+>', '<->', 'g');
+    END IF;
+    RETURN to_tsquery('plaza.words_es', pass);
 END $$;
 
 -- The words of a text as they are corrected and completed: without accents, of three letters or more.
@@ -26,13 +35,19 @@ LANGUAGE sql STABLE PARALLEL SAFE ROWS 8 AS $$
     SELECT m[1] FROM regexp_matches(lower(plaza.unaccent(p_text)), '[[:alnum:]]{3,40}', 'g') AS m
 $$;
 
+-- The letters of a word in order: the same for two words with letters that changed places.
+CREATE OR REPLACE FUNCTION search_letters(p_word text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT array_to_string(ARRAY(SELECT l FROM regexp_split_to_table(p_word, '') AS l ORDER BY l COLLATE "C"), '')
+$$;
+
 -- Keeps the list of words that stand in titles. In order, so that two titles with the same words do not wait for each
 -- other in a circle.
 CREATE OR REPLACE FUNCTION search_words_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 BEGIN
-    INSERT INTO search_word AS s (word, n)
-    SELECT w.word, count(*)
+    INSERT INTO search_word AS s (word, letters, n)
+    SELECT w.word, search_letters(w.word), count(*)
     FROM added AS a
     CROSS JOIN search_words(a.title) AS w (word)
     GROUP BY w.word
@@ -46,8 +61,8 @@ CREATE OR REPLACE TRIGGER product_words_added AFTER INSERT ON product REFERENCIN
 CREATE OR REPLACE FUNCTION search_words_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 BEGIN
-    INSERT INTO search_word AS s (word, n)
-    SELECT w.word, 1
+    INSERT INTO search_word AS s (word, letters, n)
+    SELECT w.word, search_letters(w.word), 1
     FROM (SELECT search_words(NEW.title) EXCEPT SELECT search_words(OLD.title)) AS w (word)
     ORDER BY w.word
     ON CONFLICT (word) DO UPDATE SET n = s.n + 1;
@@ -56,8 +71,9 @@ END $$;
 CREATE OR REPLACE TRIGGER product_words_changed AFTER UPDATE OF title ON product
     FOR EACH ROW WHEN (OLD.title <> NEW.title) EXECUTE FUNCTION search_words_changed();
 
--- The nearest word of any title by its trigrams, the more frequent one of two. Two letters that changed places leave a
--- short word too few trigrams for the index; then the words of like length with the same first letter are compared.
+-- The nearest word of any title: one with the same letters, else the most similar by its trigrams. A short word with
+-- one wrong letter keeps too few of them for their index; then words of like length with the same first letter are
+-- compared.
 CREATE OR REPLACE FUNCTION search_nearest(p_word text) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
@@ -65,9 +81,16 @@ DECLARE
 BEGIN
     SELECT s.word INTO near
     FROM search_word AS s
-    WHERE s.word % p_word
+    WHERE s.letters = search_letters(p_word)
     ORDER BY similarity(s.word, p_word) DESC, s.n DESC, s.word
     LIMIT 1;
+    IF near IS NULL THEN
+        SELECT s.word INTO near
+        FROM search_word AS s
+        WHERE s.word % p_word
+        ORDER BY similarity(s.word, p_word) DESC, s.n DESC, s.word
+        LIMIT 1;
+    END IF;
     IF near IS NULL THEN
         SELECT s.word INTO near
         FROM search_word AS s
@@ -114,5 +137,5 @@ BEGIN
     END IF;
 END $$;
 
-GRANT EXECUTE ON FUNCTION search_query(text), search_words(text), search_nearest(text), search_correct(text),
-    search_suggest(text, int) TO plaza_web;
+GRANT EXECUTE ON FUNCTION search_query(text), search_words(text), search_letters(text), search_nearest(text),
+    search_correct(text), search_suggest(text, int) TO plaza_web;

@@ -150,10 +150,12 @@ CREATE TABLE stock (
 -- Words that stand in titles, to correct and to complete what is searched for. `n` is how often one was used; it never
 -- falls, since it only puts suggestions in order.
 CREATE TABLE search_word (
-    word text    COLLATE "C" NOT NULL,
-    n    integer NOT NULL,
+    word    text    COLLATE "C" NOT NULL,
+    letters text    COLLATE "C" NOT NULL, -- those of the word in order: search_letters()
+    n       integer NOT NULL,
     CONSTRAINT search_word_pkey PRIMARY KEY (word)
 );
+CREATE INDEX search_word_letters_idx ON search_word (letters);
 CREATE INDEX search_word_trgm_idx ON search_word USING gin (word gin_trgm_ops) WITH (fastupdate = off);
 
 ALTER TABLE file    ENABLE ROW LEVEL SECURITY;
