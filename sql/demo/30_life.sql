@@ -41,7 +41,7 @@ DECLARE
 BEGIN
     SELECT p.seller_id INTO v_seller FROM product AS p WHERE p.id = p_product;
     PERFORM pg_temp.act_as(p_buyer);
-    SELECT c.id INTO v_chat FROM chat_open(uuid_v7(), NULL, p_product) AS c;
+    SELECT c.body::json ->> 'id' INTO v_chat FROM chat_open(NULL, NULL, p_product) AS c;
     FOR i IN 1 .. v_last LOOP
         PERFORM pg_temp.act_as(CASE i % 2 WHEN 1 THEN p_buyer ELSE v_seller END);
         IF i > 1 THEN
