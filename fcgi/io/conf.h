@@ -25,9 +25,10 @@ struct conf {
 struct conf *conf_load(const char *path, struct err *err);
 void conf_free(struct conf *c);
 
-/* First line of a secret file without its newline; P_INTERNAL if missing, short (< min bytes) or readable by others. */
-enum problem conf_secret(struct conf *c, const char *path, size_t min, const char **out, struct err *err)
-	__attribute__((warn_unused_result));
+/* First line of a secret file without its newline; P_INTERNAL if missing, short (< min bytes) or
+ * readable by others. */
+enum problem conf_secret(struct conf *c, const char *path, size_t min, const char **out,
+	struct err *err) __attribute__((warn_unused_result));
 
 /* The sample file with every key commented out and explained. */
 void conf_print_sample(struct buf *b);

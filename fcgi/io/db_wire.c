@@ -322,7 +322,8 @@ open_connection(const struct wire *w)
 	snprintf(options, sizeof(options),
 		"-c statement_timeout=%d -c idle_in_transaction_session_timeout=10s "
 		"-c search_path=plaza -c TimeZone=UTC -c DateStyle=ISO "
-		/* The statements are made for it; else those with optional filters are planned each time. */
+		/* The statements are made for it; else those with optional filters are planned each
+		   time. */
 		"-c plan_cache_mode=force_generic_plan",
 		w->statement_timeout_ms);
 	return PQconnectdbParams(keys, values, 1);
