@@ -83,7 +83,9 @@ database_fill() {
 	demo_stamp >"$dir/state/demo"
 }
 
-# The pictures of the demonstration products, made by a program of the catalogue when there is one.
+# The pictures of the demonstration products: the program draws them and prints the SQL that names them.
+# It comes by standard input, because its folder may be closed to the user of the stack.
 demo_pictures() {
-	[ ! -x "$deploy/lib/demo-pictures" ] || as_user "$deploy/lib/demo-pictures" "$dir/data/blob"
+	as_user /usr/bin/python3 - "$dir/data/blob" <"$deploy/lib/demo-pictures" |
+		as_pg -U plaza_owner -d plaza -1 -f - >/dev/null
 }
