@@ -52,7 +52,12 @@ DECLARE
     v_chat uuid;
 BEGIN
     IF p_product IS NOT NULL THEN
-        SELECT p.seller_id INTO seller FROM product AS p WHERE p.id = p_product AND p.deleted_at IS NULL;
+        -- What is not on sale is not there for strangers; its title would stand in the answer.
+        SELECT p.seller_id INTO seller
+        FROM product AS p
+        WHERE p.id = p_product AND p.deleted_at IS NULL
+          AND (p.status = 'active' OR p.seller_id = me
+               OR EXISTS (SELECT FROM chat AS c WHERE c.product_id = p.id AND me IN (c.buyer_id, c.seller_id)));
         IF NOT FOUND THEN
             PERFORM raise_problem('not-found', 'There is no such product.');
         END IF;
