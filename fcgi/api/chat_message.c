@@ -154,6 +154,7 @@ replay(struct request *req, const struct q_message_send *sent)
 		return p;
 	resp_header(req, "Idempotency-Replayed", "true");
 	resp_status(req, 200);
+	req->resp.replayed = true;
 	return resp_row(req, rows);
 }
 

@@ -17,7 +17,6 @@ static const struct schema notify_query_schema =
 
 struct notify_clear {
 	const struct uuid *upTo;
-	struct array ids;
 };
 static const struct field notify_clear_fields[] = {
 	FIELD(notify_clear, upTo, T_UUID, .doc = "everything up to this one; nothing given = all"),
@@ -26,6 +25,23 @@ static const struct schema notify_clear_schema =
 	SCHEMA("NotificationClear", notify_clear, notify_clear_fields);
 
 static const char *const priorities[] = { "low", "normal", "high", NULL };
+
+struct notify_send {
+	struct uuid userId;
+	struct str type, title, body, link, priority;
+};
+static const struct field notify_send_fields[] = {
+	FIELD(notify_send, userId, T_UUID, .required = true),
+	FIELD(notify_send, type, T_TEXT, .required = true, .min = 1, .max = 64,
+		.doc = "what happened, e.g. order.paid"),
+	FIELD(notify_send, title, T_TEXT, .required = true, .min = 1, .max = 200),
+	FIELD(notify_send, body, T_TEXT, .max = 2000),
+	FIELD(notify_send, link, T_TEXT, .max = 500, .doc = "path inside the site"),
+	FIELD(notify_send, priority, T_ENUM, .values = priorities, .doc = "normal when absent"),
+};
+static const struct schema notify_send_schema =
+	SCHEMA("NotificationSend", notify_send, notify_send_fields);
+
 static const struct field notification_fields[] = {
 	OUT("id", T_UUID),
 	OUT("type", T_TEXT),
@@ -110,6 +126,23 @@ notify_delete(struct request *req)
 	return p ? p : clear(req, &(struct q_notification_clear){ .id = &id, .remove = true });
 }
 
+static enum problem
+notify_send(struct request *req)
+{
+	const struct notify_send *in = req->body;
+	struct rows *rows;
+	enum problem p = q_notification_send(req->db,
+		&(struct q_notification_send){ .user = in->userId,
+			.type = in->type,
+			.title = in->title,
+			.text = in->body.p ? in->body : STR(""),
+			.link = in->link,
+			.priority = in->priority.p ? in->priority : STR("normal") },
+		&rows, &req->err);
+
+	return p ? p : resp_row(req, rows);
+}
+
 static const struct route rows[] = {
 	{ HTTP_GET, "/notifications", notify_list, .roles = ROLE_ANY, .query = &notify_query_schema,
 		.returns = &notification_out, .page = true, .problems = { P_BAD_CURSOR },
@@ -125,6 +158,15 @@ static const struct route rows[] = {
 		.body = &notify_clear_schema, .status = 204, .limit = LIMIT_WRITE, .mqtt = "nclear",
 		.problems = { P_NOT_FOUND }, .tag = "Notifications", .name = "notificationReadAll",
 		.doc = "Marks all as read, or all up to one" },
+	{ HTTP_POST, "/notifications/send", notify_send, .roles = ROLE_SERVICE | ROLE_ADMIN,
+		.body = &notify_send_schema, .status = 201, .returns = &notification_out,
+		.limit = LIMIT_WRITE, .problems = { P_NOT_FOUND }, .tag = "Notifications",
+		.name = "notificationSend",
+		.doc = "Tells a user something, for other systems of the house" },
+	{ HTTP_POST, "/notify", notify_send, .roles = ROLE_SERVICE | ROLE_ADMIN,
+		.body = &notify_send_schema, .status = 201, .returns = &notification_out,
+		.limit = LIMIT_WRITE, .problems = { P_NOT_FOUND }, .hidden = true,
+		.tag = "Notifications", .name = "notify", .doc = "Tells a user something" },
 	{ HTTP_DELETE, "/notifications/:id", notify_delete, .roles = ROLE_ANY, .status = 204,
 		.limit = LIMIT_WRITE, .tag = "Notifications", .name = "notificationDelete",
 		.doc = "Removes one" },

@@ -270,6 +270,8 @@ uplink_run(struct app *app, const struct uplink *up)
 		answer_problem(req, up);
 	else if (route->method == HTTP_GET)
 		answer_history(req, up);
+	else if (req->resp.replayed)
+		uplink_answer(req->app, up, "message:repeated", req->resp.body);
 	app_finish(req);
 	return true;
 }

@@ -179,6 +179,19 @@ BEGIN
                (two, two_us, CASE WHEN two = me THEN 'message:sent' ELSE 'message:receive' END, p_chat, v_seq))
     INSERT INTO plaza.outbox (topic, payload) VALUES ('', one_line || two_line) RETURNING id INTO v_outbox;
     events := E'0\x1f' || one_line || v_outbox || E'\x1f' || two_line;
+    IF v_seq = 1 THEN
+        events := events || plaza.message_first(p_chat, CASE WHEN one = me THEN two ELSE one END);
+    END IF;
+END $$;
+
+-- Somebody new writes: that deserves a line in the notifications of who is written to.
+CREATE OR REPLACE FUNCTION message_first(p_chat uuid, p_peer uuid) RETURNS text
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN (SELECT notify(p_peer, 'chat.new', CASE peer.locale WHEN 'es' THEN 'Nueva conversación' ELSE 'New conversation' END,
+                          me.name, '/chats/' || p_chat, 'normal')
+            FROM account AS me, account AS peer
+            WHERE me.id = app_uid() AND peer.id = p_peer);
 END $$;
 
 -- The answer to a send that was made before: the message, if it was the same, else 'message-conflict'. An edited or

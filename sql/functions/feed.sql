@@ -160,6 +160,24 @@ BEGIN
     END IF;
 END $$;
 
-GRANT EXECUTE ON FUNCTION notification_json(notification), unread_count(uuid), notification_clear(uuid, boolean, boolean),
+-- For other systems of the house, which tell a user something.
+CREATE OR REPLACE FUNCTION notification_send(p_user uuid, p_type text, p_title text, p_body text, p_link text,
+                                             p_priority text, OUT body text, OUT events text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+BEGIN
+    IF app_role() NOT IN ('service', 'admin') THEN
+        PERFORM raise_problem('forbidden');
+    ELSIF NOT EXISTS (SELECT FROM account AS a WHERE a.id = p_user AND a.status = 'active') THEN
+        PERFORM raise_problem('not-found');
+    END IF;
+    events := notify(p_user, p_type, p_title, p_body, p_link, p_priority);
+    SELECT notification_json(n) INTO body
+    FROM notification AS n
+    WHERE n.account_id = p_user
+    ORDER BY n.created_at DESC, n.id DESC
+    LIMIT 1;
+END $$;
+
+GRANT EXECUTE ON FUNCTION notification_send(uuid, text, text, text, text, text), notification_json(notification), unread_count(uuid), notification_clear(uuid, boolean, boolean),
     feed_sync(bigint, text, int) TO plaza_web;
 GRANT EXECUTE ON FUNCTION realtime_stand() TO plaza_web, plaza_auth;

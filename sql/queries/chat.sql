@@ -141,6 +141,12 @@ SELECT '{"unread":' || unread_count(app_uid()) || '}' AS body;
 SELECT n.unread, n.events
 FROM notification_clear(:id, :upto, :remove) AS n;
 
+-- query: notification_send (user uuid, type text, title text, text text, link text?, priority text) one
+--     -> body text, events text
+-- Tells a user something, for other systems of the house.
+SELECT n.body, n.events
+FROM notification_send(:user, :type, :title, :text, :link, :priority) AS n;
+
 -- query: feed_sync (since bigint?, epoch text?, limit int) one -> body text, events text
 -- Events of the caller's feed behind a place; what came before was delivered.
 SELECT f.body, f.events

@@ -58,10 +58,12 @@ class Device:
             self.messages.append((m.topic, json.loads(m.payload)))
             self.cond.notify_all()
 
-    def publish(self, verb, data, ident=None, qos=1):
+    def publish(self, verb, data, ident=None, qos=1, did=None):
         payload = {"v": 1, "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "d": data}
         if ident:
             payload["id"] = ident
+        if did:
+            payload["did"] = did
         topic = f"{self.session['publishPrefix']}/{verb}"
         text = json.dumps(payload).encode()
         _record(topic, text, "out")
