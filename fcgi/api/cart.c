@@ -273,7 +273,7 @@ cart_merge(struct request *req)
 static const struct route rows[] = {
 	{ HTTP_GET, "/carts", cart_list, .roles = ROLE_ANY, .returns = &cart_out, .page = true,
 		.tag = "Carts", .name = "cartList", .doc = "The caller's open cart as a list" },
-	{ HTTP_POST, "/carts", cart_open, .roles = GUEST_OR_ANY, .status = 201,
+	{ HTTP_POST, "/carts", cart_open, .roles = GUEST_OR_ANY, .status = 201, .other_status = 200,
 		.returns = &cart_out, .limit = LIMIT_WRITE, .problems = { P_CONFLICT },
 		.tag = "Carts", .name = "cartOpen",
 		.doc = "The open cart, made if there is none; guests get X-Cart-Token, and what it "

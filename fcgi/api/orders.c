@@ -186,7 +186,10 @@ place(struct request *req, struct q_order_place *q)
 	}
 	q->address = or_empty(in->address);
 	q->note = or_empty(in->note);
-	enum problem p = q_order_place(req->db, q, &rows, &req->err);
+	/* With If-Match the cart is ordered only as the buyer last saw it. */
+	enum problem p = cart_version(req, &q->version);
+	if (!p)
+		p = q_order_place(req->db, q, &rows, &req->err);
 	if (p)
 		return p;
 	uuid_text(&q->group, id);
@@ -194,18 +197,15 @@ place(struct request *req, struct q_order_place *q)
 	return resp_row(req, rows);
 }
 
-/* With If-Match the cart is ordered only as the buyer last saw it. */
 static enum problem
 cart_checkout(struct request *req)
 {
 	struct q_order_place q = { 0 };
 	struct uuid cart;
-	enum problem p;
+	enum problem p = req_uuid(req, 0, &cart);
 
-	if ((p = req_uuid(req, 0, &cart)) || (p = cart_version(req, &q.version)))
-		return p;
 	q.cart = &cart;
-	return place(req, &q);
+	return p ? p : place(req, &q);
 }
 
 static enum problem
@@ -366,7 +366,7 @@ order_complete(struct request *req)
 #define CHECKOUT_PROBLEMS                                                                      \
 	{                                                                                      \
 		P_CART_EMPTY, P_OUT_OF_STOCK, P_PRICE_CHANGED, P_CONFLICT, P_PAYMENT_DECLINED, \
-			P_NOT_FOUND                                                            \
+			P_NOT_FOUND, P_PRECONDITION                                            \
 	}
 #define STEP_PROBLEMS                            \
 	{                                        \
@@ -387,11 +387,11 @@ static const struct route rows[] = {
 		.returns = &order_out, .page = true, .problems = { P_BAD_CURSOR }, .tag = "Orders",
 		.name = "orderList", .doc = "Orders of the caller, newest first" },
 	{ HTTP_GET, "/orders/my-orders", order_list_mine, .roles = ROLE_ANY,
-		.query = &order_query_schema, .returns = &order_out, .page = true, .hidden = true,
-		.tag = "Orders", .name = "orderListMine", .doc = "Purchases of the caller" },
+		.query = &order_query_schema, .returns = &order_out, .page = true, .tag = "Orders",
+		.name = "orderListMine", .doc = "Purchases of the caller" },
 	{ HTTP_GET, "/orders/seller/orders", order_list_sold, .roles = ROLE_SELLER | ROLE_ADMIN,
-		.query = &order_query_schema, .returns = &order_out, .page = true, .hidden = true,
-		.tag = "Orders", .name = "orderListSold", .doc = "Sales of the caller" },
+		.query = &order_query_schema, .returns = &order_out, .page = true, .tag = "Orders",
+		.name = "orderListSold", .doc = "Sales of the caller" },
 	{ HTTP_GET, "/orders/:id", order_get, .roles = ROLE_ANY, .returns = &order_out,
 		.tag = "Orders", .name = "orderGet",
 		.doc = "An order, for its buyer, its seller and administrators" },
