@@ -265,6 +265,12 @@ BEGIN
     END IF;
     events := order_tell(ARRAY[o], CASE p_to WHEN 'cancelled' THEN 'order:cancelled' ELSE 'order:updated' END, before,
                          p_reason);
+    IF ends THEN
+        SELECT concat(events, string_agg(stock_after_change(i.product_id), '')) INTO events
+        FROM order_item AS i
+        JOIN stock AS s ON s.product_id = i.product_id AND s.alerted > 0
+        WHERE i.order_id = o.id;
+    END IF;
     body := order_json(o);
     etag := o.version;
 END $$;
@@ -272,7 +278,7 @@ END $$;
 -- A step that somebody asks for. p_version 0 stands for whatever it is now.
 CREATE OR REPLACE FUNCTION order_move(p_order uuid, p_version int, p_to text, p_reason text)
 RETURNS TABLE (body text, etag text, events text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     o    orders;
     part text;
@@ -293,7 +299,7 @@ END $$;
 -- Job: an order whose payment stayed unknown for 15 minutes is cancelled. One in a transaction, which keeps the order
 -- of locks.
 CREATE OR REPLACE FUNCTION job_expire_orders() RETURNS TABLE (done bigint, events text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     o orders;
 BEGIN
