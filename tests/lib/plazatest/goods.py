@@ -1,7 +1,10 @@
 """Products on sale, put into the tables, and what is bought of them."""
 import itertools
 import random
+import threading
 import uuid
+
+from plazatest import tokens
 
 API = "/api/v1"
 PAID, UNKNOWN, DECLINED = "tok_success", "tok_timeout", "tok_declined"
@@ -65,3 +68,43 @@ def cart(client, lines=None, **kw):
 
 def checkout(client, cart_id, token=PAID, headers=None, **more):
     return client.post(f"{API}/carts/{cart_id}/checkout", pay(token, **more), headers=headers or key())
+
+
+def crowd(env, users, sql, n):
+    """n more clients, without the price of n passwords: their tokens are signed here."""
+    model = users.client()
+    ids = [(str(uuid.uuid4()), str(uuid.uuid4())) for _ in range(n)]
+    sql("WITH new AS (SELECT * FROM unnest(%s::uuid[], %s::uuid[]) AS u (id, session)), made AS (INSERT INTO account "
+        "(id, email, name, role) SELECT id, id || '@plaza.example', 'One of many', 'client' FROM new RETURNING id), "
+        "head AS (INSERT INTO feed_head (account_id) SELECT id FROM made ON CONFLICT DO NOTHING) "
+        "INSERT INTO session (id, account_id, expires_at) SELECT session, id, now() + interval '1 day' FROM new",
+        tuple(map(list, zip(*ids))))
+    made = []
+    for ident, session in ids:
+        c = users.anonymous()
+        c.user, c.token = {"id": ident}, tokens.changed(env, model.token, sub=ident, sid=session)
+        made.append(c)
+    return made
+
+
+def together(calls, threads=None):
+    """Runs the callables at the same moment, on as many threads; their results in order."""
+    threads = threads or len(calls)
+    results, left = [None] * len(calls), iter(range(len(calls)))
+    lock, gate = threading.Lock(), threading.Barrier(threads)
+
+    def work():
+        gate.wait()
+        while True:
+            with lock:
+                i = next(left, None)
+            if i is None:
+                return
+            results[i] = calls[i]()
+
+    running = [threading.Thread(target=work) for _ in range(threads)]
+    for t in running:
+        t.start()
+    for t in running:
+        t.join()
+    return results

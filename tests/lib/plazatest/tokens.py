@@ -1,5 +1,6 @@
 """Access tokens that the server would not make: signed with the private key of the test stack."""
 import base64
+import functools
 import json
 import time
 import uuid
@@ -16,10 +17,16 @@ def part(value):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+@functools.lru_cache
+def private_key(path):
+    """Reading one checks it, which takes a tenth of a second."""
+    return serialization.load_pem_private_key(path.read_bytes(), password=None)
+
+
 def sign(env, claims):
     """A token of these claims, in the form of the real ones."""
     path = sorted(p for p in (Path(env.run_dir) / "conf/keys").glob("*.pem") if not p.name.endswith(".pub.pem"))[-1]
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    key = private_key(path)
     text = part({"alg": "RS256", "typ": "JWT", "kid": path.stem}) + "." + part(claims)
     return text + "." + part(key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))
 
