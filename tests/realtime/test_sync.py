@@ -1,0 +1,358 @@
+"""GET /sync: the feed repairs every gap, and folding it over an old state gives the new one."""
+import concurrent.futures
+import copy
+import signal
+import time
+import uuid
+
+import pytest
+
+from plazatest import process
+
+API = "/api/v1"
+
+
+def open_chat(client, peer):
+    r = client.post("/chats", {"peerId": peer.user["id"]})
+    assert r.status in (200, 201), r
+    return r.json["id"]
+
+
+def send(client, chat, text="Hello", **more):
+    r = client.post(f"/chats/{chat}/messages", {"body": text, **more})
+    assert r.status in (200, 201), r
+    return r.json
+
+
+def sync(client, since=None, **query):
+    if since is not None:
+        query["since"] = since
+    r = client.get(API + "/sync?" + "&".join(f"{k}={v}" for k, v in query.items()))
+    assert r.status == 200, r
+    return r.json
+
+
+def events(client, since):
+    """All events behind a place, page by page."""
+    found, more = [], True
+    while more:
+        page = sync(client, since, limit=7)
+        assert page["from"] == since and not page["reset"]
+        found += page["events"]
+        since, more = page["to"], page["more"]
+    return found
+
+
+class State:
+    """What an application keeps: conversations with their messages, notifications, blocks. It is loaded once, and from
+    then on only changed by events; `chat:changed` alone says: read that conversation again."""
+
+    def __init__(self, client):
+        self.client = client
+        self.us = sync(client)["to"]
+        self.chats = {c["id"]: c for c in client.pages("/chats?limit=100")}
+        self.messages = {c: {m["seq"]: m for m in client.pages(f"/chats/{c}/messages?limit=100")} for c in self.chats}
+        self.notifications = {n["id"]: n for n in client.pages(API + "/notifications?limit=100")}
+        self.unread_notifications = client.get(API + "/notifications/unread-count").json["unread"]
+        self.blocks = {b["id"] for b in client.get("/users/me/blocks").json["items"]}
+
+    def read_chat(self, chat):
+        r = self.client.get(f"/chats/{chat}")
+        self.chats[chat] = r.json
+        self.messages[chat] = {m["seq"]: m for m in self.client.pages(f"/chats/{chat}/messages?limit=100")}
+
+    def message(self, m):
+        if m["chatId"] not in self.chats:  # it was hidden until now
+            self.read_chat(m["chatId"])
+        chat, me = self.chats[m["chatId"]], self.client.user["id"]
+        m = {k: v for k, v in m.items() if k != "ref"}
+        known = self.messages[m["chatId"]]
+        known[m["seq"]] = m
+        if m["seq"] > chat["lastSeq"]:
+            chat["lastSeq"], chat["lastMessageAt"], chat["hidden"] = m["seq"], m["createdAt"], False
+        if m["seq"] == chat["lastSeq"]:
+            chat["lastMessage"] = m
+        chat["unread"] = sum(x["seq"] > chat["readSeq"] and x["senderId"] != me and not x.get("deleted")
+                             for x in known.values())
+
+    def receipt(self, kind, d):
+        chat = self.chats[d["chatId"]]
+        if d["userId"] == self.client.user["id"]:
+            chat["readSeq"] = max(chat["readSeq"], d["seq"])
+            chat["unread"] = sum(m["seq"] > chat["readSeq"] and m["senderId"] != d["userId"] and not m.get("deleted")
+                                 for m in self.messages[d["chatId"]].values())
+            return
+        chat["peerReceivedSeq"] = max(chat["peerReceivedSeq"], d["seq"])
+        if kind == "message:read":
+            chat["peerReadSeq"] = max(chat["peerReadSeq"], d["seq"])
+
+    def notification(self, d, at):
+        made = {k: v for k, v in d.items() if k not in ("kind", "unread")}
+        self.notifications[d["id"]] = {"link": None, **made, "type": d["kind"], "read": False, "createdAt": at}
+        self.unread_notifications = d["unread"]
+
+    def clear(self, d):
+        order = sorted(self.notifications)  # ids are in the order of their time
+        ids = d.get("ids") or [i for i in order if "upTo" not in d or i <= d["upTo"]]
+        for i in ids:
+            if d["removed"]:
+                del self.notifications[i]
+            else:
+                self.notifications[i]["read"] = True
+        self.unread_notifications = d["unread"]
+
+    def apply(self, e):
+        assert e["us"] == self.us + 1, "no gap"
+        self.us, kind, d = e["us"], e["t"], e["d"]
+        if kind in ("message:sent", "message:receive", "message:edit", "message:delete"):
+            self.message(d)
+        elif kind in ("message:read", "message:delivered"):
+            self.receipt(kind, d)
+        elif kind == "chat:changed":
+            self.read_chat(d["chatId"])
+        elif kind == "notification:new":
+            self.notification(d, e["ts"])
+        elif kind == "notification:clear":
+            self.clear(d)
+        elif kind == "user:block":
+            (self.blocks.add if d["on"] else self.blocks.discard)(d["userId"])
+        else:
+            raise AssertionError(kind)
+
+    def seen(self):
+        """What the user sees: hidden conversations are kept, not shown."""
+        shown = {i: c for i, c in self.chats.items() if not c["hidden"]}
+        return copy.deepcopy({"us": self.us, "chats": shown, "messages": {i: self.messages[i] for i in shown},
+                              "notifications": self.notifications, "unread": self.unread_notifications,
+                              "blocks": self.blocks})
+
+
+@pytest.fixture
+def verify(users):
+    """verify(action): for every party the old state plus the events is the new state."""
+    parties = {}
+
+    def check(action, *people):
+        for p in people:
+            parties.setdefault(p.user["id"], State(p))
+        result = action()
+        for p in people:
+            state = parties[p.user["id"]]
+            for e in events(p, state.us):
+                state.apply(e)
+            fresh = State(p)
+            state.us = max(state.us, fresh.us)  # asking told others of deliveries, never oneself
+            assert state.seen() == fresh.seen(), action
+        return result
+    return check
+
+
+# ---- the fold ----
+
+def test_every_action_is_told_completely(users, admin, verify):
+    a, b = users.client(), users.seller()
+    both = (a, b)
+    chat = verify(lambda: open_chat(a, b), *both)
+    first = verify(lambda: send(a, chat, "One"), *both)
+    verify(lambda: send(a, chat, "Two"), *both)
+    verify(lambda: send(b, chat, "Three", replyTo=first["seq"]), *both)
+    verify(lambda: b.post(f"/chats/{chat}/delivered", {"seq": 2}), *both)
+    verify(lambda: a.patch(f"/chats/{chat}/messages/{first['id']}", {"body": "Uno"}), *both)
+    verify(lambda: a.delete(f"/chats/{chat}/messages/{first['id']}"), *both)
+    verify(lambda: b.post(f"/chats/{chat}/read", {"seq": 2}), *both)
+    verify(lambda: a.post(f"/chats/{chat}/read", {"seq": 99}), *both)
+    verify(lambda: a.put(f"/chats/{chat}/mute", {"on": True}), *both)
+    verify(lambda: a.put(f"/chats/{chat}/archive", {"on": True}), *both)
+    verify(lambda: b.delete(f"/chats/{chat}"), *both)
+    verify(lambda: send(a, chat, "Back"), *both)
+    verify(lambda: a.post(f"/users/{b.user['id']}/block"), *both)
+    verify(lambda: a.post(f"/chats/{chat}/messages", {"body": "x"}), *both)
+    verify(lambda: a.delete(f"/users/{b.user['id']}/block"), *both)
+    tell = {"userId": a.user["id"], "type": "order.paid", "title": "Paid"}
+    made = [verify(lambda: admin.post(API + "/notifications/send", tell).json["id"], *both) for _ in range(3)]
+    verify(lambda: a.post(f"{API}/notifications/{made[1]}/read"), *both)
+    verify(lambda: a.delete(f"{API}/notifications/{made[0]}"), *both)
+    verify(lambda: a.post(API + "/notifications/read-all", {}), *both)
+
+
+def test_a_storm_is_told_completely(users, verify):
+    a, b, c = users.client(), users.client(), users.client()
+    chats = {(0, 1): open_chat(a, b), (0, 2): open_chat(a, c), (1, 2): open_chat(b, c)}
+
+    def act(i):
+        who = (a, b, c)[i % 3].clone()
+        chat = list(chats.items())[i % 3 if i % 2 else (i + 1) % 3]
+        if i % 3 in chat[0]:
+            for k in range(5):
+                m = send(who, chat[1], f"{i}.{k}")
+                if k == 2:
+                    who.patch(f"/chats/{chat[1]}/messages/{m['id']}", {"body": "changed"})
+                elif k == 3:
+                    who.delete(f"/chats/{chat[1]}/messages/{m['id']}")
+            who.post(f"/chats/{chat[1]}/read", {"seq": 10 + i})
+
+    def storm():
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            list(pool.map(act, range(12)))
+    verify(storm, a, b, c)
+
+
+# ---- places, epochs, resets ----
+
+def test_pages_join_without_gap(users):
+    a, b = users.client(), users.client()
+    chat = open_chat(a, b)
+    for i in range(20):
+        send(a, chat, str(i))
+    got = events(b, 0)
+    assert [e["us"] for e in got] == list(range(1, len(got) + 1))
+    assert [e["d"]["body"] for e in got if e["t"] == "message:receive"] == [str(i) for i in range(20)]
+    assert sync(b, got[-1]["us"])["events"] == []
+    assert sync(b, got[4]["us"], limit=3)["events"] == got[5:8]
+
+
+def test_no_place_another_epoch_and_the_future_mean_reload(users):
+    a, b = users.client(), users.client()
+    send(a, open_chat(a, b))
+    here = sync(b)
+    assert here["reset"] and here["events"] == [] and here["to"] > 0
+    assert not sync(b, here["to"], ep=here["epoch"])["reset"]
+    for answer in (sync(b, 0, ep="another"), sync(b, here["to"] + 1), sync(b, 10 ** 15)):
+        assert answer == {**here, "from": answer["from"], "reset": True}
+
+
+def test_a_restored_database_has_another_epoch(users, sql):
+    a, b = users.client(), users.client()
+    send(a, open_chat(a, b))
+    here = sync(b)
+    sql("UPDATE feed_head SET epoch = 'restored' WHERE account_id = %s", (b.user["id"],))
+    assert sync(b, here["to"], ep=here["epoch"])["reset"]
+    assert not sync(b, here["to"], ep="restored")["reset"]
+
+
+def test_what_retention_removed_means_reload(users, sql):
+    a, b = users.client(), users.client()
+    chat = open_chat(a, b)
+    for _ in range(3):
+        send(a, chat)
+    before = sync(b)["to"]
+    sql("UPDATE feed SET created_at = now() - interval '31 days' WHERE account_id = %s", (b.user["id"],))
+    sql("SELECT job_purge_feed()")
+    assert sync(b, before - 1)["reset"] and not sync(b, before)["reset"]
+    send(a, chat)
+    assert [e["us"] for e in sync(b, before)["events"]] == [before + 1], "numbers go on"
+
+
+@pytest.mark.parametrize("query", ["since=-1", "since=x", "limit=0", "limit=201", "since=1&since=2", "what=1"])
+def test_nonsense_is_refused(client, query):
+    assert client.get(f"{API}/sync?{query}").status in (400, 422)
+
+
+def test_nobody_reads_anothers_feed(users, anonymous):
+    a, b, stranger = users.client(), users.client(), users.client()
+    text = f"private-{uuid.uuid4()}"
+    send(a, open_chat(a, b), text)
+    assert text in b.get(API + "/sync?since=0").text
+    assert text not in stranger.get(API + "/sync?since=0").text
+    assert anonymous.get(API + "/sync?since=0").problem == "unauthenticated"
+
+
+# ---- asking tells what has arrived ----
+
+def test_asking_for_more_delivers_what_came_before(users):
+    a, b = users.client(), users.client()
+    chat = open_chat(a, b)
+    for _ in range(3):
+        send(a, chat)
+    got = sync(b, 0)["events"]
+    assert a.get(f"/chats/{chat}").json["peerReceivedSeq"] == 0, "on its way is not there"
+    second = next(e["us"] for e in got if e["d"].get("seq") == 2)
+    sync(b, second)
+    assert a.get(f"/chats/{chat}").json["peerReceivedSeq"] == 2
+    for _ in range(2):
+        sync(b, got[-1]["us"])
+    assert a.get(f"/chats/{chat}").json["peerReceivedSeq"] == 3
+    told = [e["d"]["seq"] for e in events(a, 0) if e["t"] == "message:delivered"]
+    assert told == [2, 3]
+
+
+# ---- without the broker ----
+
+def drained(sql):
+    return sql("SELECT count(*) FROM outbox") == [(0,)]
+
+
+def test_a_hung_broker_stops_nobody_and_gets_everything_later(env, users, device, sql):
+    a, b = users.client(), users.client()
+    chat = open_chat(a, b)
+    d = device(b)
+    broker = process.service(env, "mosquitto")
+    process.kill(broker, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        for i in range(20):
+            send(a, chat, str(i))
+        assert time.monotonic() - begin < 5, "no request waits for the broker"
+        assert [e["d"]["body"] for e in events(b, 0) if e["t"] == "message:receive"] == [str(i) for i in range(20)]
+    finally:
+        process.kill(broker, signal.SIGCONT)
+    d.wait("message:receive", lambda m: m["seq"] == 20, timeout=30)
+    assert {m["d"]["seq"] for m in d.events("message:receive")} == set(range(1, 21))
+    process.wait(lambda: drained(sql), 15, "the outbox is empty again")
+
+
+def test_nothing_is_lost_when_the_broker_dies(env, users, device, sql):
+    a, b = users.client(), users.client()
+    chat = open_chat(a, b)
+    d = device(b)
+    send(a, chat, "0")
+    d.wait("message:receive")
+    have = sync(b)["to"]
+    old = process.service(env, "mosquitto")
+    process.kill(old)
+    for i in range(30):
+        send(a, chat, str(i + 1))
+    process.restarted(env, "mosquitto", old)
+    process.wait(lambda: drained(sql), 30, "the outbox is empty again")
+    assert d.connected.wait(30)
+    cmid = str(uuid.uuid4())
+    send(a, chat, "last", cmid=cmid)
+    d.wait("message:receive", lambda m: m["body"] == "last", timeout=20)
+    # Whatever was published while the device was away shows as a gap in `us`, and sync fills it.
+    got = {e["us"]: e for e in d.events() if "us" in e} | {e["us"]: e for e in events(b, have)}
+    assert [got[us]["d"]["body"] for us in sorted(got) if got[us]["t"] == "message:receive"] == \
+        [str(i) for i in range(31)] + ["last"]
+    assert sorted(got) == list(range(min(got), max(got) + 1))
+
+
+def test_what_a_dead_worker_left_is_published_by_the_relay(users, device, sql):
+    """A worker that ends between COMMIT and publishing leaves a row of the outbox, as this one."""
+    a, b = users.client(), users.client()
+    chat = open_chat(a, b)
+    d = device(b)
+    sql("SELECT set_config('plaza.uid', %s, false); SELECT events FROM message_send(%s, %s, 'text', 'Left', NULL, NULL, NULL)",
+        (a.user["id"], chat, str(uuid.uuid4())))
+    assert d.wait("message:receive", timeout=5)["d"]["body"] == "Left"
+    process.wait(lambda: drained(sql), 10, "the outbox is empty again")
+
+
+@pytest.mark.parametrize("name", ["relay", "ingest"])
+def test_a_killed_daemon_comes_back_and_goes_on(env, users, device, sql, name):
+    a, b = users.client(), users.client()
+    chat = open_chat(a, b)
+    d, mine = device(b), device(a)
+    old = process.service(env, name)
+    process.kill(old)
+    process.restarted(env, name, old)
+    for i in range(3):
+        send(a, chat, str(i))
+    cmid = str(uuid.uuid4())
+
+    def uplinked():
+        mine.publish("send", {"chatId": chat, "body": "up"}, cmid)  # as a device does: again until it is answered
+        time.sleep(0.3)
+        return any(m["d"]["ref"] == cmid for m in mine.events("message:sent"))
+    process.wait(uplinked, 20, "uplinks are taken again")
+    d.wait("message:receive", lambda m: m["body"] == "up")
+    assert [m["body"] for m in a.pages(f"/chats/{chat}/messages?after=0")] == ["0", "1", "2", "up"]
+    process.wait(lambda: drained(sql), 10, "the outbox is empty again")
