@@ -22,3 +22,13 @@ $(B)/openapi.json: $(B)/plaza-fcgi
 	$(Q)$< -x openapi >$@
 $(B)/asyncapi.json: $(if $(RELAY_SRC),$(B)/plaza-relay)
 	$(Q)$(if $<,$< -x asyncapi,echo '{}') >$@
+
+# Programs of other people. Their versions are pinned; npm fetches them once.
+INTEROP := tests/interop/node_modules/.package-lock.json
+.PHONY: check-interop
+check-interop: all $(B)/openapi.json $(B)/asyncapi.json $(INTEROP)
+	$(Q)$(SUITE_ENV) tests/interop/run.sh $(B)
+$(INTEROP): tests/interop/package-lock.json
+	$(call say,NPM,$(@D))
+	$(Q)npm ci --prefix tests/interop --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error
+	$(Q)touch $@
