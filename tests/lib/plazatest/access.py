@@ -6,9 +6,8 @@ import uuid
 from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
-from plazatest.world import Session, User
-
-NOTHING = {}
+from plazatest.world import (BUY, Cart, CartLine, Category, Chat, Contact, FullCart, HiddenProduct, Message, Notification, Order,
+                             OrderGroup, Product, Session, Someone, User, category, goods)
 
 
 @dataclass
@@ -19,12 +18,14 @@ class Entry:
     query: str = ""
     token: object = None                          # (world, actor) -> headers that the route needs
     own: dict = field(default_factory=dict)       # role: status on its own object, where it is not success
+    deleted: int = 404                            # of one that was deleted
     sees_all: frozenset = frozenset({"admin"})    # roles for whom nothing is foreign
-    public: object = None                         # members that strangers may see; None = foreign is 404
+    public: object = None                         # strangers reach it: True, or the members that they see of it
     signs_in: bool = False                        # Authorization is not read
     offline: bool = False                         # no statement runs, so a dead session is not noticed
     fresh: bool = False                           # uses up its actor
     members: dict = field(default_factory=dict)   # body pointer: Kind, or None where the id is of a public thing
+    without: dict = field(default_factory=dict)   # body pointer: members that cannot stand beside it
     aliases: tuple = ()                           # older names of members that are taken too
     operation: str = ""                           # whose shapes it has; its own name or that of an alias if empty
 
@@ -43,6 +44,20 @@ def login(role):
     return body
 
 
+def words(w, a, ids):
+    return {"cmid": str(uuid.uuid4()), "body": "words"}
+
+
+def order_of_goods(w, a, ids):
+    return {"items": [{"productId": goods(w), "quantity": 1}], "payment": dict(BUY)}
+
+
+def guest_cart(w, a, ids):
+    return {"cartToken": w.actor("anonymous").post("/api/v1/carts").headers["X-Cart-Token"]}
+
+
+NOBODY = frozenset()
+STEP = {"reason": "because"}
 PUBLIC_USER = {"id", "username", "name", "role", "avatarUrl", "shopId", "createdAt"}
 SYSTEM = Entry(offline=True)
 
@@ -68,11 +83,89 @@ TABLE = {
 
     "userGet": Entry(path={"id": User()}, public=PUBLIC_USER),
     "userPut": Entry(path={"id": User()}, body=lambda w, a, ids: {"name": "Renamed"}),
+    "userBlock": Entry(path={"id": Someone()}),
+    "userUnblock": Entry(path={"id": Someone()}),
+    "userReport": Entry(path={"id": Someone()}, body=lambda w, a, ids: {"reason": "spam"}, members={"/chatId": Chat()},
+                        sees_all=NOBODY),
+    "blockList": Entry(),
+
+    "categoryList": Entry(), "productList": Entry(), "search": Entry(query="?q=thing"),
+    "searchSuggest": Entry(query="?q=thi"),
+    "categoryGet": Entry(path={"id": Category()}, public=True),
+    "categoryCreate": Entry(body=lambda w, a, ids: {"name": f"C {uuid.uuid4()}"}, members={"/parentId": None},
+                            aliases=("photo",)),
+    "categoryPut": Entry(path={"id": Category()}, body=lambda w, a, ids: {"description": "d"}, public=True,
+                         members={"/parentId": None}, aliases=("photo",)),
+    "categoryDelete": Entry(path={"id": Category()}, public=True),
+    "productGet": Entry(path={"id": Product()}, public=True),
+    "productCreate": Entry(body=lambda w, a, ids: {"categoryId": category(w), "title": "T", "price": {"amount": 1}},
+                           members={"/categoryId": None}, aliases=("id_category", "product_name", "quantity")),
+    "productPut": Entry(path={"id": Product()}, body=lambda w, a, ids: {"title": "New title"},
+                        members={"/categoryId": None}, aliases=("id_category", "product_name")),
+    "productDelete": Entry(path={"id": Product()}),
+    "stockGet": Entry(path={"id": Product()}),
+    "stockPut": Entry(path={"id": Product()}, body=lambda w, a, ids: {"stock": 5}, aliases=("quantity",)),
+    "stockAdd": Entry(path={"id": Product()}, body=lambda w, a, ids: {"delta": 1}),
+
+    "cartList": Entry(), "cartOpen": Entry(),
+    "cartGet": Entry(path={"id": Cart()}),
+    "cartDelete": Entry(path={"id": Cart()}, sees_all=NOBODY),
+    "cartEmpty": Entry(path={"id": Cart()}, sees_all=NOBODY),
+    "cartItemAdd": Entry(path={"id": Cart()}, body=lambda w, a, ids: {"productId": goods(w), "quantity": 1},
+                         members={"/productId": HiddenProduct()}, aliases=("product_id",), sees_all=NOBODY),
+    "cartItemSet": Entry(path={"id": Cart(), "productId": CartLine()}, body=lambda w, a, ids: {"quantity": 2},
+                         sees_all=NOBODY),
+    "cartItemRemove": Entry(path={"id": Cart(), "productId": CartLine()}, sees_all=NOBODY),
+    "cartMerge": Entry(path={"id": Cart()}, body=guest_cart, sees_all=NOBODY),
+    "cartCheckout": Entry(path={"id": FullCart()}, body=lambda w, a, ids: {"payment": dict(BUY)}, sees_all=NOBODY),
+
+    "orderCreate": Entry(body=order_of_goods, members={"/cartId": FullCart(), "/items/[]/productId": HiddenProduct()},
+                         without={"/cartId": ("items",)}, aliases=("product_id",), sees_all=NOBODY),
+    "orderList": Entry(), "orderListMine": Entry(operation="orderList"), "orderListSold": Entry(operation="orderList"),
+    "orderGet": Entry(path={"id": Order()}),
+    "orderHistory": Entry(path={"id": Order()}),
+    "orderCancel": Entry(path={"id": Order()}, body=lambda w, a, ids: dict(STEP)),
+    # An administrator's own order is a purchase, and a buyer has no part in these two.
+    "orderConfirm": Entry(path={"id": Order()}, own={"admin": 409}),
+    "orderMarkDelivered": Entry(path={"id": Order("confirmed")}, own={"admin": 409}),
+    "orderComplete": Entry(path={"id": Order("delivered")}, own={"seller": 409}),
+    "orderGroupGet": Entry(path={"id": OrderGroup()}),
+
+    "chatList": Entry(), "chatUnread": Entry(),
+    "chatOpen": Entry(body=lambda w, a, ids: {"peerId": w.actor("client", 6).user["id"]}, sees_all=NOBODY,
+                      members={"/peerId": None, "/sellerId": None, "/productId": HiddenProduct()},
+                      without={"/productId": ("peerId",)}),
+    "chatGet": Entry(path={"id": Chat()}, sees_all=NOBODY),
+    "chatHide": Entry(path={"id": Chat()}, sees_all=NOBODY),
+    "chatRead": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"seq": 1}, sees_all=NOBODY),
+    "chatDelivered": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"seq": 1}, sees_all=NOBODY),
+    "chatTyping": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"on": True}, sees_all=NOBODY),
+    "chatMute": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"on": True}, sees_all=NOBODY),
+    "chatArchive": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"on": True}, sees_all=NOBODY),
+    "messageList": Entry(path={"id": Chat()}, sees_all=NOBODY),
+    "messageSend": Entry(path={"id": Chat()}, body=words, aliases=("content", "attachments"), sees_all=NOBODY,
+                         members={"/cmid": None, "/fileIds/[]": None, "/productId": None}),
+    "messageEdit": Entry(path={"id": Chat(), "mid": Message()}, body=lambda w, a, ids: {"body": "other words"},
+                         aliases=("content",), sees_all=NOBODY),
+    # Removing it once more is the same wish, and changes nothing.
+    "messageDelete": Entry(path={"id": Chat(), "mid": Message()}, deleted=204, sees_all=NOBODY),
+
+    "notificationList": Entry(), "notificationUnread": Entry(),
+    "notificationRead": Entry(path={"id": Notification()}, sees_all=NOBODY),
+    "notificationReadAll": Entry(body=lambda w, a, ids: {}, members={"/upTo": Notification()}, sees_all=NOBODY),
+    "notificationDelete": Entry(path={"id": Notification()}, sees_all=NOBODY),
+    "sync": Entry(query="?since=0"),
+    "presenceOnline": Entry(), "presenceGet": Entry(path={"userId": Contact()}, sees_all=NOBODY),
+    "notificationSend": Entry(body=lambda w, a, ids: {"userId": w.actor("client", 6).user["id"], "type": "t", "title": "T"},
+                              members={"/userId": None}),
+    "realtimeSession": Entry(body=lambda w, a, ids: {"device": "test"}),
 }
 # The same request under another name.
 ALIASES = {
     "authSignup": "authRegister", "authRegisterClient": "authRegister", "authLoginClient": "authLogin",
-    "authVerify": "authMe", "userPatch": "userPut",
+    "authVerify": "authMe", "userPatch": "userPut", "categoryPatch": "categoryPut", "productPatch": "productPut",
+    "cartGetWithProducts": "cartGet", "chatReadPut": "chatRead", "messageEditPut": "messageEdit", "chatSync": "sync",
+    "realtimeToken": "realtimeSession", "notify": "notificationSend",
 }
 
 

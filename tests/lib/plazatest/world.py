@@ -96,3 +96,185 @@ class Session(Kind):
 
 def missing():
     return str(uuid.uuid4())
+
+
+# ---- things ----
+
+BUY = {"method": "mock", "token": "tok_success"}
+
+
+def good(r):
+    assert 200 <= r.status < 300, r
+    return r.json if r.body else None
+
+
+def keyed():
+    return {"Idempotency-Key": str(uuid.uuid4())}
+
+
+def category(w):
+    return w.once("category", lambda: good(w.actor("admin").post(
+        "/api/v1/categories", {"name": f"Things {uuid.uuid4()}"}))["id"])
+
+
+def product(w, seller, **members):
+    body = {"categoryId": category(w), "title": f"Thing of {seller.user['name']}", "stock": 100000,
+            "price": {"amount": 1999, "currency": "USD"}, **members}
+    return good(seller.post("/api/v1/products", body))["id"]
+
+
+def goods(w):
+    """A product that everybody may buy."""
+    return w.once("goods", lambda: product(w, w.actor("seller", 2)))
+
+
+def buy(client, product_id):
+    """(purchase, its first order)"""
+    group = good(client.post("/api/v1/orders", {"items": [{"productId": product_id, "quantity": 1}], "payment": BUY},
+                             headers=keyed()))
+    return group, group["orders"][0]
+
+
+class Someone(Kind):
+    """Any user; nobody owns them."""
+    table = "account"
+    strangers = ()
+    removable = False
+
+    def make(self, w, owner, ids):
+        return w.users.client().user["id"]
+
+
+class Contact(Kind):
+    """Somebody with whom the owner, and nobody else, has a conversation."""
+    removable = False
+
+    def make(self, w, owner, ids):
+        if owner.role == "service":
+            return None
+        peer = w.users.client()
+        good(owner.post("/api/v1/chats", {"peerId": peer.user["id"]}))
+        return peer.user["id"]
+
+
+class Category(Kind):
+    table = "category"
+    strangers = ()
+
+    def make(self, w, owner, ids):
+        return good(w.actor("admin").post("/api/v1/categories", {"name": f"C {uuid.uuid4()}"}))["id"]
+
+
+class Product(Kind):
+    table = "product"
+    strangers = ("seller",)
+
+    def make(self, w, owner, ids):
+        return product(w, owner) if owner.role == "seller" else None
+
+
+class HiddenProduct(Product):
+    """Not on sale: for its seller only."""
+    def make(self, w, owner, ids):
+        made = super().make(w, owner, ids)
+        if made:
+            good(owner.put(f"/api/v1/products/{made}", {"status": "inactive"}))
+        return made
+
+
+class Cart(Kind):
+    table = "cart"
+    remove = None
+
+    def make(self, w, owner, ids):
+        return None if owner.role == "service" else good(owner.post("/api/v1/carts"))["id"]
+
+
+class FullCart(Cart):
+    def make(self, w, owner, ids):
+        made = super().make(w, owner, ids)
+        if made:
+            good(owner.post(f"/api/v1/carts/{made}/products", {"productId": goods(w), "quantity": 1}))
+        return made
+
+
+class CartLine(Kind):
+    """A product in the cart left of it; products are everybody's."""
+    table = "product"
+    strangers = ()
+    remove = None
+
+    def make(self, w, owner, ids):
+        if "id" in ids:
+            good(owner.post(f"/api/v1/carts/{ids['id']}/products", {"productId": goods(w), "quantity": 1}))
+        return goods(w)
+
+
+class Order(Kind):
+    """A purchase of a client or a sale of a seller, brought into a state."""
+    table = "orders"
+    remove = None
+
+    def __init__(self, state="payment_confirmed"):
+        self.state = state
+
+    def make(self, w, owner, ids):
+        if owner.role == "service":
+            return None
+        sale = owner.role == "seller"
+        seller = owner if sale else w.actor("seller", 2)
+        thing = w.once(("for sale", seller.user["id"]), lambda: product(w, seller))
+        order = buy(w.actor("client", 2) if sale else owner, thing)[1]["id"]
+        if self.state in ("confirmed", "delivered"):
+            good(seller.post(f"/api/v1/orders/{order}/confirm"))
+        if self.state == "delivered":
+            good(seller.patch(f"/api/v1/orders/{order}/mark-delivered"))
+        return order
+
+
+class OrderGroup(Kind):
+    table = "order_group"
+    remove = None
+
+    def make(self, w, owner, ids):
+        return None if owner.role == "service" else buy(owner, goods(w))[0]["id"]
+
+
+class Chat(Kind):
+    """A conversation of the owner with a client of no other importance; it has a message of the owner."""
+    table = "chat"
+    remove = None
+
+    def make(self, w, owner, ids):
+        if owner.role == "service":
+            return None
+        chat = good(owner.post("/api/v1/chats", {"peerId": w.actor("client", 5).user["id"]}))["id"]
+        good(owner.post(f"/api/v1/chats/{chat}/messages", {"cmid": str(uuid.uuid4()), "body": "hello"}))
+        return chat
+
+
+class Message(Kind):
+    """A message of the owner that nobody has read, in the chat left of it."""
+
+    def make(self, w, owner, ids):
+        chat = ids.get("id") or Chat().make(w, owner, {})
+        return chat and good(owner.post(f"/api/v1/chats/{chat}/messages",
+                                        {"cmid": str(uuid.uuid4()), "body": "a word"}))["id"]
+
+    def remove(self, w, ident):
+        w.sql("UPDATE message SET deleted_at = now() WHERE message_id(chat_id, seq) = %s", (ident,))
+
+    def row(self, w, ident):
+        rows = w.sql("SELECT t::text FROM message AS t WHERE message_id(chat_id, seq) = %s", (ident,))
+        return rows[0][0] if rows else None
+
+
+class Notification(Kind):
+    table = "notification"
+
+    def make(self, w, owner, ids):
+        return w.sql("INSERT INTO notification (id, account_id, type, title) "
+                     "VALUES (uuid_v7(), %s, 'test.note', 'A note') RETURNING id::text", (owner.user["id"],))[0][0]
+
+    def remove(self, w, ident):
+        w.sql("DELETE FROM notification WHERE id = %s", (ident,))

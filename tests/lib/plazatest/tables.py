@@ -1,0 +1,23 @@
+"""Whose a row is. Every table stands in exactly one of these lists; a new one fails the run until it does."""
+
+# Visible to plaza_web under the identity `me`, a client or a seller, where this holds.
+OWNED = {
+    "account": "id = %(me)s",
+    "session": "account_id = %(me)s",
+    "idempotency": "account_id = %(me)s",
+    "feed_head": "account_id = %(me)s",
+    "feed": "account_id = %(me)s",
+    "file": "owner_id = %(me)s",
+    "product": "seller_id = %(me)s",
+    "order_group": "buyer_id = %(me)s",
+    "orders": "%(me)s IN (buyer_id, seller_id)",
+    "order_event": "order_id IN (SELECT id FROM orders WHERE %(me)s IN (buyer_id, seller_id))",
+    "block": "blocker_id = %(me)s",
+    "report": "reporter_id = %(me)s",
+    "notification": "account_id = %(me)s",
+}
+# No program reads these by itself; functions and views of the owner do.
+CLOSED = {"credential", "refresh_token", "login_guard", "login_device", "outbox", "cart", "cart_item", "order_item",
+          "chat", "chat_member", "message", "message_edit", "message_file"}
+# Everybody may know them, or they hold nothing about people.
+PUBLIC = {"shop", "category", "product_image", "stock", "listing", "search_word", "order_transition", "migration"}
