@@ -1,0 +1,119 @@
+"""What an application keeps, changed by the events of the feed alone: it must equal what a new one loads."""
+import copy
+
+API = "/api/v1"
+
+
+def open_chat(client, peer):
+    r = client.post("/chats", {"peerId": peer.user["id"]})
+    assert r.status in (200, 201), r
+    return r.json["id"]
+
+
+def send(client, chat, text="Hello", **more):
+    r = client.post(f"/chats/{chat}/messages", {"body": text, **more})
+    assert r.status in (200, 201), r
+    return r.json
+
+
+def sync(client, since=None, **query):
+    if since is not None:
+        query["since"] = since
+    r = client.get(API + "/sync?" + "&".join(f"{k}={v}" for k, v in query.items()))
+    assert r.status == 200, r
+    return r.json
+
+
+def events(client, since):
+    """All events behind a place, page by page."""
+    found, more = [], True
+    while more:
+        page = sync(client, since, limit=7)
+        assert page["from"] == since and not page["reset"]
+        found += page["events"]
+        since, more = page["to"], page["more"]
+    return found
+
+
+class State:
+    """What an application keeps: conversations with their messages, notifications, blocks. It is loaded once, and from
+    then on only changed by events; `chat:changed` alone says: read that conversation again."""
+
+    def __init__(self, client):
+        self.client = client
+        self.us = sync(client)["to"]
+        self.chats = {c["id"]: c for c in client.pages("/chats?limit=100")}
+        self.messages = {c: {m["seq"]: m for m in client.pages(f"/chats/{c}/messages?limit=100")} for c in self.chats}
+        self.notifications = {n["id"]: n for n in client.pages(API + "/notifications?limit=100")}
+        self.unread_notifications = client.get(API + "/notifications/unread-count").json["unread"]
+        self.blocks = {b["id"] for b in client.get("/users/me/blocks").json["items"]}
+
+    def read_chat(self, chat):
+        r = self.client.get(f"/chats/{chat}")
+        self.chats[chat] = r.json
+        self.messages[chat] = {m["seq"]: m for m in self.client.pages(f"/chats/{chat}/messages?limit=100")}
+
+    def message(self, m):
+        if m["chatId"] not in self.chats:  # it was hidden until now
+            self.read_chat(m["chatId"])
+        chat, me = self.chats[m["chatId"]], self.client.user["id"]
+        m = {k: v for k, v in m.items() if k != "ref"}
+        known = self.messages[m["chatId"]]
+        known[m["seq"]] = m
+        if m["seq"] > chat["lastSeq"]:
+            chat["lastSeq"], chat["lastMessageAt"], chat["hidden"] = m["seq"], m["createdAt"], False
+        if m["seq"] == chat["lastSeq"]:
+            chat["lastMessage"] = m
+        chat["unread"] = sum(x["seq"] > chat["readSeq"] and x["senderId"] != me and not x.get("deleted")
+                             for x in known.values())
+
+    def receipt(self, kind, d):
+        chat = self.chats[d["chatId"]]
+        if d["userId"] == self.client.user["id"]:
+            chat["readSeq"] = max(chat["readSeq"], d["seq"])
+            chat["unread"] = sum(m["seq"] > chat["readSeq"] and m["senderId"] != d["userId"] and not m.get("deleted")
+                                 for m in self.messages[d["chatId"]].values())
+            return
+        chat["peerReceivedSeq"] = max(chat["peerReceivedSeq"], d["seq"])
+        if kind == "message:read":
+            chat["peerReadSeq"] = max(chat["peerReadSeq"], d["seq"])
+
+    def notification(self, d, at):
+        made = {k: v for k, v in d.items() if k not in ("kind", "unread")}
+        self.notifications[d["id"]] = {"link": None, **made, "type": d["kind"], "read": False, "createdAt": at}
+        self.unread_notifications = d["unread"]
+
+    def clear(self, d):
+        order = sorted(self.notifications)  # ids are in the order of their time
+        ids = d.get("ids") or [i for i in order if "upTo" not in d or i <= d["upTo"]]
+        for i in ids:
+            if d["removed"]:
+                del self.notifications[i]
+            else:
+                self.notifications[i]["read"] = True
+        self.unread_notifications = d["unread"]
+
+    def apply(self, e):
+        assert e["us"] == self.us + 1, "no gap"
+        self.us, kind, d = e["us"], e["t"], e["d"]
+        if kind in ("message:sent", "message:receive", "message:edit", "message:delete"):
+            self.message(d)
+        elif kind in ("message:read", "message:delivered"):
+            self.receipt(kind, d)
+        elif kind == "chat:changed":
+            self.read_chat(d["chatId"])
+        elif kind == "notification:new":
+            self.notification(d, e["ts"])
+        elif kind == "notification:clear":
+            self.clear(d)
+        elif kind == "user:block":
+            (self.blocks.add if d["on"] else self.blocks.discard)(d["userId"])
+        else:
+            raise AssertionError(kind)
+
+    def seen(self):
+        """What the user sees: hidden conversations are kept, not shown."""
+        shown = {i: c for i, c in self.chats.items() if not c["hidden"]}
+        return copy.deepcopy({"us": self.us, "chats": shown, "messages": {i: self.messages[i] for i in shown},
+                              "notifications": self.notifications, "unread": self.unread_notifications,
+                              "blocks": self.blocks})
