@@ -3,7 +3,9 @@ import collections
 import random
 import time
 import uuid
+from concurrent import futures
 
+import psycopg2
 import pytest
 
 from plazatest import process, sql as sql_module
@@ -126,6 +128,15 @@ def test_200_threads_with_the_same_products_in_any_order(buyers, goods, shops, e
     assert deadlocks(env) == before
 
 
+def test_200_threads_with_the_same_shops(buyers, goods, shops, env):
+    """The same for the feeds alone: every purchase has products of its own, all have the same sellers."""
+    mine = {b: [goods.product(s) for s in shops] for b in buyers[:40]}
+    before = deadlocks(env)
+    calls = [lambda b=b: order(b.clone(), dict.fromkeys(mine[b], 1)) for b in mine for _ in range(5)]
+    assert statuses(together(calls)) == {(201, None): 200}
+    assert deadlocks(env) == before
+
+
 def deadlocks(env):
     time.sleep(1.2)  # the statistics of a connection are sent once a second
     return sql_module.query(env, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0][0]
@@ -148,6 +159,24 @@ def test_r47_50_requests_with_one_key(users, goods, shops, sql):
         assert all(int(r.headers["Retry-After"]) >= 1 for r in results if r.status == 409)
         assert (goods.stock(tea), sold(sql, tea)) == ([997], (1, 3))
         assert order(client, {tea: 3}, headers=k).body == done[0].body
+
+
+def test_r47_a_request_that_still_runs_is_not_waited_for(env, client, goods, shops, sql):
+    tea, k = goods.product(shops[0]), key()
+    held = psycopg2.connect(host=env.pg_socket, port=int(env.pg_port), dbname=env.pg_database, user="plaza_owner")
+    with futures.ThreadPoolExecutor() as pool:
+        held.cursor().execute("SELECT FROM stock WHERE product_id = %s FOR UPDATE", (tea,))
+        first = pool.submit(order, client.clone(), {tea: 1}, headers=k)
+        process.wait(lambda: sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0], 5, "it waits")
+        begin = time.monotonic()
+        second = order(client, {tea: 1}, headers=k)
+        took = time.monotonic() - begin
+        assert not first.done()
+        held.close()
+        assert first.result().status == 201
+    assert (second.status, second.problem, second.headers["Retry-After"]) == (409, "idempotency-key-in-flight", "1")
+    assert took < 1
+    assert order(client, {tea: 1}, headers=k).body == first.result().body
 
 
 class Purchases:

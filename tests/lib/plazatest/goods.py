@@ -3,6 +3,7 @@ import itertools
 import random
 import threading
 import uuid
+from concurrent import futures
 
 from plazatest import tokens
 
@@ -90,21 +91,12 @@ def crowd(env, users, sql, n):
 def together(calls, threads=None):
     """Runs the callables at the same moment, on as many threads; their results in order."""
     threads = threads or len(calls)
-    results, left = [None] * len(calls), iter(range(len(calls)))
-    lock, gate = threading.Lock(), threading.Barrier(threads)
+    gate = threading.Barrier(threads)
 
-    def work():
+    def work(some):
         gate.wait()
-        while True:
-            with lock:
-                i = next(left, None)
-            if i is None:
-                return
-            results[i] = calls[i]()
+        return [(i, calls[i]()) for i in some]
 
-    running = [threading.Thread(target=work) for _ in range(threads)]
-    for t in running:
-        t.start()
-    for t in running:
-        t.join()
-    return results
+    with futures.ThreadPoolExecutor(threads) as pool:
+        parts = [pool.submit(work, range(t, len(calls), threads)) for t in range(threads)]
+        return [r for _, r in sorted(itertools.chain(*(p.result() for p in parts)), key=lambda r: r[0])]
