@@ -14,10 +14,13 @@ extern const struct route_table order_routes;
 extern const struct route_table category_routes;
 extern const struct route_table product_routes;
 extern const struct route_table search_routes;
+extern const struct route_table image_routes;
+extern const struct route_table file_routes;
 extern const struct route_table chat_routes;
 extern const struct route_table message_routes;
 extern const struct route_table people_routes;
 extern const struct route_table notify_routes;
 extern const struct route_table realtime_routes;
+extern const struct route_table presence_routes;
 
 #endif

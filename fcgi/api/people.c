@@ -1,6 +1,6 @@
 /* Blocking and reporting users. */
 #include "api/api.h"
-
+#include "api/presence.h"
 #include "queries.h"
 
 struct report {
@@ -44,6 +44,8 @@ set_block(struct request *req, bool on)
 
 	if (p || (p = q_user_block(req->db, &q, &rows, &req->err)))
 		return p;
+	if (on)
+		presence_part(req->app->cache, req->arena, &req->who.user, &q.user);
 	return resp_empty(req);
 }
 

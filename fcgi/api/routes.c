@@ -11,10 +11,13 @@ const struct route_table *const route_tables[] = {
 	&category_routes,
 	&product_routes,
 	&search_routes,
+	&image_routes,
+	&file_routes,
 	&chat_routes,
 	&message_routes,
 	&people_routes,
 	&notify_routes,
 	&realtime_routes,
+	&presence_routes,
 };
 const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);

@@ -1,6 +1,7 @@
 /* Presence from the plugin's observations and the devices' own words. */
 #include "ingest/presence.h"
 
+#include "api/presence.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,32 +45,7 @@ presence_free(struct presence *p)
 	free(p);
 }
 
-static struct str
-key_of(struct arena *a, const char *kind, const struct uuid *user)
-{
-	char text[UUID_TEXT + 1];
-
-	uuid_text(user, text);
-	return str_of(arena_printf(a, "plaza:%s:%s", kind, text));
-}
-
-/* ---- state ---- */
-
-/* The best of all devices; NULL when Redis cannot tell. */
-static const char *
-state_of(struct presence *p, struct arena *a, const struct uuid *user)
-{
-	struct str *live, *idle;
-	size_t live_n, idle_n;
-
-	if (cache_zlive(p->app->cache, a, key_of(a, "pres", user), &live, &live_n) != CACHE_OK)
-		return NULL;
-	if (live_n == 0)
-		return "offline";
-	if (cache_zlive(p->app->cache, a, key_of(a, "idle", user), &idle, &idle_n) != CACHE_OK)
-		return NULL;
-	return idle_n >= live_n ? "idle" : "online";
-}
+/* ---- telling ---- */
 
 static void
 tell(struct presence *p, struct arena *a, const struct uuid *watcher, const struct uuid *user,
@@ -102,17 +78,34 @@ tell(struct presence *p, struct arena *a, const struct uuid *watcher, const stru
 	(void)mqtt_publish(p->app->mqtt, (struct str){ topic, n }, buf_str(&b), 0, 0);
 }
 
-/* To everybody who watches this user now. */
+/*
+ * What the watchers know of a user, as far as somebody keeps it alive. It is not
+ * what is so: who has left for a moment is still there for them.
+ */
+static struct str
+told(struct presence *p, struct arena *a, const struct uuid *user)
+{
+	struct str state = { 0 };
+
+	(void)cache_get(p->app->cache, a, presence_key(a, "told", user), &state);
+	return state;
+}
+
+/* To everybody who watches this user now, unless they know. */
 static void
 announce(struct presence *p, struct arena *a, const struct uuid *user, struct str last_seen)
 {
-	const char *state = state_of(p, a, user);
+	const char *state = presence_state(p->app->cache, a, user);
 	struct str *watchers;
 	struct uuid watcher;
 	size_t n;
 
-	if (!state ||
-		cache_zlive(p->app->cache, a, key_of(a, "watch", user), &watchers, &n) != CACHE_OK)
+	if (!state)
+		return;
+	bool known = str_eqz(told(p, a, user), state);
+	(void)cache_set(p->app->cache, presence_key(a, "told", user), str_of(state), DEVICE_TTL_S);
+	if (known || cache_zlive(p->app->cache, a, presence_key(a, "watch", user), &watchers, &n) !=
+			     CACHE_OK)
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (uuid_parse(watchers[i], &watcher))
@@ -122,18 +115,15 @@ announce(struct presence *p, struct arena *a, const struct uuid *user, struct st
 static void
 came(struct presence *p, struct arena *a, const struct uuid *user, struct str did)
 {
-	const char *before = state_of(p, a, user);
-
-	(void)cache_zadd(p->app->cache, key_of(a, "pres", user), did, DEVICE_TTL_S);
-	if (before && strcmp(before, "offline") == 0)
-		announce(p, a, user, (struct str){ 0 });
+	(void)cache_zadd(p->app->cache, presence_key(a, "pres", user), did, DEVICE_TTL_S);
+	announce(p, a, user, (struct str){ 0 });
 }
 
 static void
 left(struct presence *p, struct arena *a, const struct uuid *user, struct str did)
 {
-	(void)cache_zrem(p->app->cache, key_of(a, "pres", user), did);
-	(void)cache_zrem(p->app->cache, key_of(a, "idle", user), did);
+	(void)cache_zrem(p->app->cache, presence_key(a, "pres", user), did);
+	(void)cache_zrem(p->app->cache, presence_key(a, "idle", user), did);
 	if (p->n == LEAVERS_MAX)
 		return; /* the watch's own time limit ends the lie */
 	p->leavers[(p->first + p->n++) % LEAVERS_MAX] =
@@ -175,30 +165,39 @@ presence_observed(struct presence *p, struct arena *a, struct str payload)
 		device_seen(p, a, json_item(live, i), true);
 }
 
+/* A device has been gone long enough to say so; another one may be there. */
+static void
+gone(struct presence *p, struct arena *a, const struct uuid *user)
+{
+	const char *state = presence_state(p->app->cache, a, user);
+	struct str last_seen = { 0 };
+	struct err err = { 0 };
+	struct rows *rows;
+
+	if (state && strcmp(state, "offline") == 0) {
+		db_reset(p->app->db, a);
+		if (q_presence_left(
+			    p->app->db, &(struct q_presence_left){ .account = *user }, &rows, &err))
+			log_event(LOG_WARN, "presence", LZ("text", err.log));
+		else if (rows_count(rows) > 0)
+			last_seen = rows_str(rows, 0, Q_PRESENCE_LEFT_LAST_SEEN);
+	}
+	announce(p, a, user, last_seen);
+}
+
 int
 presence_turn(struct presence *p, struct arena *a)
 {
 	while (p->n > 0) {
 		struct leaver *l = &p->leavers[p->first];
-		int64_t wait = l->due_us - clock_mono_us();
-		struct err err = { 0 };
-		struct rows *rows;
-		if (wait > 0)
-			return (int)(wait / 1000) + 1;
+		int64_t wait_us = l->due_us - clock_mono_us();
 		struct uuid user = l->user;
+
+		if (wait_us > 0)
+			return (int)(wait_us / 1000) + 1;
 		p->first = (p->first + 1) % LEAVERS_MAX;
 		p->n--;
-		const char *state = state_of(p, a, &user);
-		if (!state || strcmp(state, "offline") != 0)
-			continue;
-		db_reset(p->app->db, a);
-		if (q_presence_left(
-			    p->app->db, &(struct q_presence_left){ .account = user }, &rows, &err))
-			log_event(LOG_WARN, "presence", LZ("text", err.log));
-		else
-			announce(p, a, &user,
-				rows_count(rows) ? rows_str(rows, 0, Q_PRESENCE_LEFT_LAST_SEEN)
-						 : (struct str){ 0 });
+		gone(p, a, &user);
 	}
 	return -1;
 }
@@ -228,9 +227,12 @@ watch(struct presence *p, struct arena *a, const struct uplink *up)
 	uuid_text(&up->topic->id, watcher);
 	for (size_t i = 0; i < rows_count(rows); i++) {
 		struct uuid user = rows_uuid(rows, i, Q_PRESENCE_VISIBLE_ID);
-		const char *state = state_of(p, a, &user);
-		(void)cache_zadd(
-			p->app->cache, key_of(a, "watch", &user), str_of(watcher), WATCH_TTL_S);
+		struct str known = told(p, a, &user);
+		const char *state =
+			known.p ? str_z(a, known) : presence_state(p->app->cache, a, &user);
+
+		(void)cache_zadd(p->app->cache, presence_key(a, "watch", &user), str_of(watcher),
+			WATCH_TTL_S);
 		if (state)
 			tell(p, a, &up->topic->id, &user, state,
 				rows_str(rows, i, Q_PRESENCE_VISIBLE_LAST_SEEN));
@@ -241,18 +243,15 @@ static void
 beat(struct presence *p, struct arena *a, const struct uplink *up)
 {
 	const struct uuid *user = &up->topic->id;
-	const char *before = state_of(p, a, user);
+	struct str idle = presence_key(a, "idle", user);
 
 	if (!up->did.p)
 		return;
-	(void)cache_zadd(p->app->cache, key_of(a, "pres", user), up->did, DEVICE_TTL_S);
 	if (str_eqz(json_str(json_member(up->data, "state")), "idle"))
-		(void)cache_zadd(p->app->cache, key_of(a, "idle", user), up->did, DEVICE_TTL_S);
+		(void)cache_zadd(p->app->cache, idle, up->did, DEVICE_TTL_S);
 	else
-		(void)cache_zrem(p->app->cache, key_of(a, "idle", user), up->did);
-	const char *now = state_of(p, a, user);
-	if (before && now && strcmp(before, now) != 0)
-		announce(p, a, user, (struct str){ 0 });
+		(void)cache_zrem(p->app->cache, idle, up->did);
+	came(p, a, user, up->did);
 }
 
 /* Where the feed stands: the device compares and calls GET /sync if it must. */

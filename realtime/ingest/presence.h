@@ -1,11 +1,7 @@
 /*
  * Presence: which devices are there, who watches whom. Kept in Redis with time
- * limits, so that whatever is missed heals: the plugin reports edges and, once a
- * minute, everything; applications beat once a minute.
- *
- *   plaza:pres:{uid}    live devices of a user
- *   plaza:idle:{uid}    those of them whose user is away
- *   plaza:watch:{uid}   users who want to know about this one, for 120 s
+ * limits (api/presence.h), so that whatever is missed heals: the plugin reports
+ * edges and, once a minute, everything; applications beat once a minute.
  *
  * Somebody who leaves is announced after 15 s, so that a reconnect is silent.
  */

@@ -16,6 +16,13 @@ SELECT presence_left(:account) AS last_seen;
 SELECT v.id, v.last_seen
 FROM presence_visible(:watcher, :users) AS v;
 
+-- query: presence_contacts (limit int) many read -> id uuid
+-- With whom the caller has had a conversation, the latest first, without those behind a block.
+SELECT c.id
+FROM my_contact AS c
+ORDER BY c.last_message_at DESC, c.id
+LIMIT :limit;
+
 -- query: feed_stand (account uuid) maybe read -> last_us bigint, epoch text
 -- Where a user's feed stands.
 SELECT f.last_us, f.epoch

@@ -48,4 +48,15 @@ FROM chat_member AS me
 JOIN message AS m ON m.chat_id = me.chat_id
 WHERE me.account_id = (SELECT app_uid());
 
-GRANT SELECT ON my_chat, my_chat_version, my_message TO plaza_web;
+-- Who may know of the caller's presence, and the other way round.
+DROP VIEW IF EXISTS my_contact CASCADE;
+CREATE VIEW my_contact AS
+SELECT peer.account_id AS id, max(c.last_message_at) AS last_message_at
+FROM chat_member AS me
+JOIN chat AS c ON c.id = me.chat_id AND c.kind = 'private' AND NOT c.blocked
+JOIN chat_member AS peer ON peer.chat_id = c.id AND peer.account_id <> me.account_id
+JOIN account AS a ON a.id = peer.account_id AND a.status = 'active'
+WHERE me.account_id = (SELECT app_uid())
+GROUP BY peer.account_id;
+
+GRANT SELECT ON my_contact, my_chat, my_chat_version, my_message TO plaza_web;
