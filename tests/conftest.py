@@ -19,10 +19,11 @@ FOUND = pytest.StashKey()
 @pytest.fixture(scope="session")
 def env(request):
     e, stop = env_module.start()
+    reports, deaths = len(logs.reports(e)), logs.deaths(e)
     yield e
     # A defect that a log tells of fails the run, whatever the tests said.
-    found = logs.reports(e)
-    if (died := logs.deaths(e) - len(e.killed)) > 0:
+    found = logs.reports(e)[reports:]
+    if (died := logs.deaths(e) - deaths - len(e.killed)) > 0:
         found.append(("web, auth, egress", f"{died} workers died that no test had killed"))
     request.config.stash[FOUND] = found
     stop(not found and not request.session.testsfailed)

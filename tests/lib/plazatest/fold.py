@@ -2,6 +2,7 @@
 import copy
 
 API = "/api/v1"
+UNREAD_MAX = 1000  # the server stops counting there
 
 
 def open_chat(client, peer):
@@ -64,15 +65,16 @@ class State:
             chat["lastSeq"], chat["lastMessageAt"], chat["hidden"] = m["seq"], m["createdAt"], False
         if m["seq"] == chat["lastSeq"]:
             chat["lastMessage"] = m
-        chat["unread"] = sum(x["seq"] > chat["readSeq"] and x["senderId"] != me and not x.get("deleted")
-                             for x in known.values())
+        chat["unread"] = min(UNREAD_MAX, sum(x["seq"] > chat["readSeq"] and x["senderId"] != me and not x.get("deleted")
+                                             for x in known.values()))
 
     def receipt(self, kind, d):
         chat = self.chats[d["chatId"]]
         if d["userId"] == self.client.user["id"]:
             chat["readSeq"] = max(chat["readSeq"], d["seq"])
-            chat["unread"] = sum(m["seq"] > chat["readSeq"] and m["senderId"] != d["userId"] and not m.get("deleted")
-                                 for m in self.messages[d["chatId"]].values())
+            unread = sum(m["seq"] > chat["readSeq"] and m["senderId"] != d["userId"] and not m.get("deleted")
+                         for m in self.messages[d["chatId"]].values())
+            chat["unread"] = min(UNREAD_MAX, unread)
             return
         chat["peerReceivedSeq"] = max(chat["peerReceivedSeq"], d["seq"])
         if kind == "message:read":

@@ -1,0 +1,47 @@
+"""PostgreSQL goes away in the middle of work and comes back (F22)."""
+import signal
+import time
+
+from plazatest import process
+
+CRASHES = 3
+READY_S = 5.0
+
+
+def test_f22_a_crash_of_the_server_loses_nothing_acknowledged(env, scene, note):
+    """The server ends at once, with all its backends, and the next start replays the log (pg_ctl stop -m immediate)."""
+    probe, slowest = scene.users.anonymous(), 0.0
+    with scene.load() as load:
+        for _ in range(CRASHES):
+            time.sleep(scene.rng.uniform(1, 2))
+            begin, old = time.monotonic(), process.service(env, "postgres")
+            process.kill(old, signal.SIGQUIT)
+            process.restarted(env, "postgres", old)
+            process.wait(lambda: probe.get("/health/ready").status == 200, 2 * READY_S, "ready again")
+            slowest = max(slowest, time.monotonic() - begin)
+        time.sleep(1)
+    note(f"PostgreSQL crashed {CRASHES} times, seed {scene.seed}: {load}; ready within {slowest:.1f} s")
+    assert slowest < READY_S
+    for _, status, r in load.bad:
+        assert status == 503 and r.problem == "unavailable" and int(r.headers["Retry-After"]) > 0, (status, r)
+    note("  " + scene.verdict())
+
+
+def test_a_hung_server_is_given_up(env, scene, note):
+    """Backends that do not answer: requests end by themselves, and work goes on afterwards."""
+    stopped = 3.0
+    with scene.load() as load:
+        time.sleep(1)
+        begin, backends = time.monotonic(), process.children(process.service(env, "postgres"))
+        for pid in backends:
+            process.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(stopped)
+        finally:
+            for pid in backends:
+                process.kill(pid, signal.SIGCONT)
+        time.sleep(2)
+    worst = load.percentile(1, begin - 1)
+    note(f"backends stopped {stopped:.0f} s, seed {scene.seed}: {load}; slowest {worst:.1f} s")
+    assert all(status in (503, 504) for _, status, _ in load.bad)
+    note("  " + scene.verdict())
