@@ -31,7 +31,7 @@ place_dir() {
 		ln -s "$dir" "$asked"
 	fi
 	place_make "$dir" 755
-	for d in conf data data/blob log pid svc tmp cache state; do
+	for d in conf data data/blob data/broker log pid svc tmp cache state; do
 		place_make "$dir/$d" 750
 	done
 	user_prefix=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "HOME=$dir/tmp")

@@ -66,9 +66,14 @@ claim_shards(struct ingest *in)
 		return;
 	}
 	unsigned now = (unsigned)rows_i64(rows, 0, Q_INGEST_OWN_SHARDS);
-	if (now != in->shards)
-		log_event(LOG_INFO, "shards", LI("mask", now));
+	if (now == in->shards)
+		return;
+	log_event(LOG_INFO, "shards", LI("mask", now));
+	bool took_first = (now & ~in->shards & 1) != 0;
 	in->shards = now;
+	/* What was revoked while nobody had the first shard. */
+	if (took_first)
+		revoked_write(in->app, in->arena);
 }
 
 static bool
@@ -157,7 +162,6 @@ open_ingest(struct ingest *in, const char *conf, struct err *err)
 	in->queue = queue_new();
 	in->presence = presence_new(in->app);
 	claim_shards(in);
-	revoked_write(in->app, in->arena);
 	in->uplinks = mqtt_new(&(struct mqtt_options){ .host = in->app->conf->mqtt_host,
 		.port = (int)in->app->conf->mqtt_port,
 		.client_id = arena_printf(in->app->conf->arena, "plaza_uplinks_%d", (int)getpid()),
