@@ -30,6 +30,30 @@ const product = await step("the seller lists a product", async () => {
 	}, key());
 });
 
+const upload = (bytes) => {
+	const form = new FormData();
+	form.append("image", new Blob([bytes], { type: "image/jpeg" }), "vase.jpg");
+	form.append("alt", "A blue vase");
+	return form;
+};
+
+await step("a picture is uploaded and served by the web server", async () => {
+	const shown = await seller.ask("GET", "/search?q=headphones&limit=1");
+	const other = await fetch(base + shown.items[0].image.url);
+	assert.deepEqual([other.status, other.headers.get("content-type")], [200, "image/jpeg"]);
+	const image = await seller.ask("POST", `/products/${product.id}/images`, upload(await other.arrayBuffer()));
+	for (const url of [image.url, image.thumbUrl]) {
+		const served = await fetch(base + url);
+		assert.equal(served.status, 200, url);
+		assert.match(served.headers.get("content-type"), /^image\//);
+		assert.ok((await served.arrayBuffer()).byteLength > 500);
+	}
+	const read = await buyer.ask("GET", `/products/${product.id}`);
+	assert.deepEqual(read.images.map((i) => i.alt), ["A blue vase"]);
+	const text = new TextEncoder().encode("<script>alert(1)</script>");
+	await seller.refused(422, "invalid-image", "POST", `/products/${product.id}/images`, upload(text));
+});
+
 await step("the buyer finds it by a misspelt word", async () => {
 	const found = await new User(base).ask("GET", `/search?q=${misspelt}`);
 	assert.equal(found.items[0]?.id, product.id, `${misspelt} for ${rare}`);
