@@ -60,7 +60,7 @@ session() {
 	read -r _ email password _ < <(grep -m 1 '@' "$top/sql/demo/ACCOUNTS")
 	cat <<-EOF
 
-		Try it:
+		A tour is in README.md. Or try it:
 		  TOKEN=\$(curl -s $1/api/v1/auth/login -H 'Content-Type: application/json' \\
 		    -d '{"email":"$email","password":"$password"}' | jq -r .accessToken)
 		  curl -s $1/api/v1/auth/me -H "Authorization: Bearer \$TOKEN"
