@@ -81,6 +81,8 @@ feed_sync(struct request *req)
 	return p ? p : resp_row(req, rows);
 }
 
+_Static_assert(TOPIC_GRANTS_MAX <= TOKEN_ACL_MAX, "a token holds every grant");
+
 /* The device's name is its session's id: ending the session ends its connection. */
 static enum problem
 make_token(
@@ -96,9 +98,9 @@ make_token(
 		.exp = now + req->app->conf->mqtt_ttl_s,
 		.aud = "mqtt" };
 	uuid_text(&req->who.session, c->did);
-	for (size_t i = 0; i < grants->sub_n && i < TOKEN_ACL_MAX; i++)
+	for (size_t i = 0; i < grants->sub_n; i++)
 		c->sub_acl[c->sub_acl_n++] = grants->sub[i];
-	for (size_t i = 0; i < grants->pub_n && i < TOKEN_ACL_MAX; i++)
+	for (size_t i = 0; i < grants->pub_n; i++)
 		c->pub_acl[c->pub_acl_n++] = grants->pub[i];
 	return token_sign(req->app->keys, req->arena, c, token, &req->err);
 }
