@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include "http/metrics.h"
 #include "http/route.h"
+#include "io/blob.h"
 #include "io/cache.h"
 #include "io/mqtt.h"
 #include "io/password.h"
+#include "io/sniff.h"
 #include "queries.h"
 
 #include <inttypes.h>
@@ -92,6 +94,8 @@ open_parts(struct app *app, const char *conf_path, struct err *err)
 		return p;
 	if ((p = password_init(app->conf->passwords_file, err)))
 		return p;
+	app->blobs = blob_local_new(app->conf->blob_dir);
+	app->sniff = sniff_new();
 	open_database(app);
 	return P_OK;
 }
@@ -124,6 +128,8 @@ app_free(struct app *app)
 	db_close(app->db);
 	cache_free(app->cache);
 	token_keys_free(app->keys);
+	blob_free(app->blobs);
+	sniff_free(app->sniff);
 	metrics_close(app->metrics);
 	router_free(app->router);
 	conf_free(app->conf);

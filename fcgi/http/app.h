@@ -12,12 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct blob_store;
 struct cache;
 struct db;
 struct mqtt;
 struct router;
 struct token_keys;
 struct metrics;
+struct sniff;
 
 struct app {
 	const char *program; /* "plaza-fcgi" */
@@ -30,6 +32,8 @@ struct app {
 	struct router *router;
 	struct metrics *metrics;
 	const char *blob_secret;
+	struct blob_store *blobs;
+	struct sniff *sniff;
 	struct arena *arena;     /* of the current request */
 	int64_t confirmed_at_us; /* last time confirmed outbox rows were removed */
 };

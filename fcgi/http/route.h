@@ -34,6 +34,7 @@ enum limit_class {
 enum body_kind { BODY_NONE, BODY_JSON, BODY_MULTIPART };
 
 #define ROUTE_PROBLEMS 10
+#define NO_STORE (-1) /* for `cache_s`: nobody keeps the answer, signed in or not */
 
 struct route {
 	enum http_method method;
@@ -52,7 +53,7 @@ struct route {
 	enum limit_class limit;
 	bool idem;     /* Idempotency-Key required, answer stored */
 	bool if_match; /* reads If-Match (documented) */
-	int cache_s;   /* public caching, with ETag */
+	int cache_s;   /* public caching, with ETag; or NO_STORE */
 	bool bare;     /* reachable without prefix */
 	bool signs_in; /* gives tokens: Authorization is not read, so that an old one does no harm,
 			  and the answer is never stored */

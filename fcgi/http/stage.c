@@ -358,7 +358,9 @@ security_headers(struct request *req)
 static bool
 is_private(const struct request *req)
 {
-	return req->who.role != ROLE_NONE || (req->route && req->route->signs_in);
+	const struct route *r = req->route;
+
+	return req->who.role != ROLE_NONE || (r && (r->signs_in || r->cache_s == NO_STORE));
 }
 
 static void

@@ -27,6 +27,7 @@ foreign hiredis/ fcgi/io/cache
 foreign jansson.h fcgi/io/json
 foreign jwt.h fcgi/io/token
 foreign libpq-fe.h fcgi/io/db_wire
+foreign magic.h fcgi/io/sniff
 foreign mosquitto.h fcgi/io/mqtt realtime/plugin/plugin
 foreign mosquitto_broker.h realtime/plugin/plugin
 foreign mosquitto_plugin.h realtime/plugin/plugin

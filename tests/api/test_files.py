@@ -1,0 +1,192 @@
+"""Private files: who may read them, links, quota."""
+import io
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+API = "/api/v1"
+PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
+
+
+def picture(size=(600, 300)):
+    out = io.BytesIO()
+    Image.new("RGB", size, "green").save(out, "JPEG")
+    return out.getvalue()
+
+
+def keep(who, data=PDF, name="contract.pdf", declared="application/pdf", **kw):
+    return who.upload("/files", [("file", name, declared, data)], **kw)
+
+
+def kept(who, *args):
+    r = keep(who, *args)
+    assert r.status == 201, r
+    return r.json
+
+
+def test_a_document_comes_back_as_it_was_and_to_be_saved(client):
+    r = keep(client, PDF, "Contrato «ñ» 1.pdf")
+    assert r.status == 201
+    f = r.json
+    assert (f["kind"], f["mediaType"], f["size"], f["width"]) == ("document", "application/pdf", len(PDF), None)
+    assert f["name"] == "Contrato «ñ» 1.pdf"
+    assert r.headers["Location"] == f"{API}/files/{f['id']}"
+    got = client.get(f["url"])
+    assert (got.status, got.body) == (200, PDF)
+    assert got.headers["Content-Type"] == "application/pdf"
+    assert got.headers["Content-Disposition"].startswith("attachment; filename=\"Contrato _")
+    assert "filename*=UTF-8''Contrato%20%C2%AB%C3%B1" in got.headers["Content-Disposition"]
+    assert got.headers["Cache-Control"] == "no-store"
+    assert got.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in got.headers["Content-Security-Policy"]
+    for path in (f"{API}/files/{f['id']}", f"/api/files/{f['id']}"):
+        assert client.get(path).body == PDF
+    assert client.get(f["url"] + "?thumb=true").problem == "not-found"
+
+
+def test_an_image_is_written_anew_and_shown(client):
+    f = kept(client, picture() + b"<script>", "a.jpg", "image/jpeg")
+    assert (f["kind"], f["mediaType"], f["width"], f["height"]) == ("image", "image/jpeg", 600, 300)
+    got = client.get(f["url"])
+    assert got.headers["Content-Type"] == "image/jpeg" and got.headers.get("Content-Disposition") is None
+    assert b"<script>" not in got.body and len(got.body) == f["size"]
+    assert Image.open(io.BytesIO(client.get(f["url"] + "?thumb=true").body)).size == (400, 200)
+
+
+def test_ranges_of_a_file_can_be_read(client):
+    f = kept(client)
+    r = client.get(f["url"], headers={"Range": "bytes=1-3"})
+    assert (r.status, r.body) == (206, b"PDF")
+
+
+def test_files_are_their_owners(client, users, admin):
+    f = kept(client)
+    for who in (users.client(), users.seller(), admin):
+        assert who.get(f["url"]).problem == "not-found"
+        assert who.get(f["url"] + "/link").problem == "not-found"
+        assert who.delete(f["url"]).problem == "not-found"
+    assert users.anonymous().get(f["url"]).problem == "unauthenticated"
+    assert keep(users.anonymous()).problem == "unauthenticated"
+    assert client.get(f["url"]).status == 200
+
+
+def test_a_file_opens_to_those_who_were_sent_it(users, sql):
+    ann, bob, eve = users.client(), users.client(), users.client()
+    f = kept(ann)
+    chat = ann.post("/chats", {"peerId": bob.user["id"]})
+    assert chat.status in (200, 201), chat
+    assert bob.get(f["url"]).problem == "not-found"
+    r = ann.post(f"/chats/{chat.json['id']}/messages", {"cmid": str(uuid.uuid4()), "type": "file", "body": "", "attachments": [f["id"]]})
+    assert r.status == 201, r
+    assert bob.get(f["url"]).body == PDF
+    assert bob.get(f["url"] + "/link").status == 200
+    assert bob.delete(f["url"]).problem == "not-found"
+    assert eve.get(f["url"]).problem == "not-found"
+
+
+def test_a_deleted_file_is_gone_from_the_disk_too(client, env):
+    before = set(Path(env.blob_dir).rglob("*.*"))
+    f = kept(client, picture(), "a.jpg", "image/jpeg")
+    made = set(Path(env.blob_dir).rglob("*.*")) - before
+    assert len(made) == 2 and all(p.name.startswith("f") for p in made)
+    link = client.get(f["url"] + "/link").json["url"]
+    assert client.delete(f["url"]).status == 204
+    assert not any(p.exists() for p in made)
+    assert client.get(f["url"]).problem == client.get(link).problem == "not-found"
+    assert client.delete(f["url"]).problem == "not-found"
+
+
+# ---- links ----
+
+def test_a_link_works_without_a_token_for_ten_minutes(client, anonymous):
+    f = kept(client, picture(), "a.jpg", "image/jpeg")
+    link = client.get(f["url"] + "/link").json
+    assert anonymous.get(link["url"]).status == 200
+    assert anonymous.get(link["url"]).headers["Cache-Control"] == "no-store"
+    assert Image.open(io.BytesIO(anonymous.get(link["thumbUrl"]).body)).size == (400, 200)
+    exp = int(link["url"].split("exp=")[1].split("&")[0])
+    assert 590 <= exp - time.time() <= 600
+    assert kept(client)["id"] and client.get(kept(client)["url"] + "/link").json["thumbUrl"] is None
+
+
+def test_a_forged_link_opens_nothing(client, users, anonymous):
+    f, other = kept(client), kept(client)
+    url = client.get(f["url"] + "/link").json["url"]
+    path, query = url.split("?")
+    exp = int(query.split("exp=")[1].split("&")[0])
+    sig = query.split("sig=")[1]
+    forged = [f"{path}?exp={exp + 1}&sig={sig}", f"{path}?exp={exp - 1}&sig={sig}", f"{other['url']}?exp={exp}&sig={sig}",
+              f"{path}?exp={exp}&sig={sig[:-1]}", f"{path}?exp={exp}&sig={sig}A", f"{path}?exp={exp}&sig=", f"{path}?sig={sig}",
+              f"{path}?exp={exp}&sig={'A' * 43}", f"{path}?exp={exp}&sig={sig.swapcase()}"]
+    for bad in forged:
+        assert anonymous.get(bad).problem == "forbidden", bad
+        assert users.client().get(bad).problem == "forbidden"
+    assert anonymous.get(f"{path}?exp={exp}").problem == "unauthenticated"
+    assert anonymous.get(f"{path}?exp=0&sig={sig}").problem == "invalid"
+    assert anonymous.get(url).status == 200
+
+
+def test_an_old_link_is_dead(client, anonymous, env):
+    """Made with the stack's own key, so that only its age is wrong."""
+    import base64
+    import hashlib
+    import hmac
+    f = kept(client)
+    secret = (Path(env.run_dir) / "conf/blob.secret").read_text().strip().encode()
+
+    def link(exp):
+        mac = hmac.new(secret, f"file {f['id']} {exp}".encode(), hashlib.sha256).digest()
+        return f"{f['url']}?exp={exp}&sig={base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+    now = int(time.time())
+    assert anonymous.get(link(now + 60)).status == 200
+    assert anonymous.get(link(now - 1)).problem == "forbidden"
+    assert anonymous.get(link(now + 3600)).problem == "forbidden"
+
+
+# ---- what is taken ----
+
+@pytest.mark.parametrize("data,name,declared", [
+    (b"hello", "a.txt", "text/plain"), (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg", "image/svg+xml"),
+    (b"PK\x03\x04" + b"\0" * 40, "a.zip", "application/zip"), (b"MZ" + b"\0" * 60, "a.exe", "application/octet-stream"),
+    (PDF, "a.pdf", "image/jpeg"), (PDF, "a.jpg", "application/pdf"), (picture(), "a.pdf", "application/pdf"),
+    (b"\n" + PDF, "a.pdf", "application/pdf"), (b"GIF89a" + PDF, "a.pdf", "application/pdf"), (b"", "a.pdf", "application/pdf"),
+    (b"<html>" + PDF, "a.pdf", "application/pdf"), (b"%PDF", "a.pdf", "application/pdf")])
+def test_r57_other_files_are_refused(client, data, name, declared):
+    r = keep(client, data, name, declared)
+    assert (r.status, r.problem) == (415, "unsupported-media-type")
+
+
+def test_a_damaged_image_is_refused(client):
+    assert keep(client, picture()[:300], "a.jpg", "image/jpeg").problem == "invalid-image"
+
+
+def test_a_file_over_five_megabytes_is_too_large(client):
+    assert keep(client, PDF + b"\0" * (5 * 1024 * 1024)).problem == "too-large"
+
+
+def test_a_form_without_a_file_or_with_too_much_is_refused(client):
+    assert client.upload("/files", []).problem == "invalid"
+    assert client.upload("/files", [("other", "a.pdf", "application/pdf", PDF)]).problem == "bad-multipart"
+    assert client.upload("/files", [("file", "a.pdf", "application/pdf", PDF)], {"owner": "x"}).problem == "bad-multipart"
+
+
+@pytest.mark.parametrize("files,size", [(200, 1), (10, 52428800)])
+def test_r59_a_quota_bounds_what_a_user_keeps(client, sql, files, size, env):
+    sql("INSERT INTO file (id, owner_id, kind, access, name, media_type, size, path) "
+        "SELECT uuid_v7(), %s, 'document', 'private', 'x.pdf', 'application/pdf', %s, uuid_v7()::text FROM generate_series(1, %s)",
+        (client.user["id"], size, files))
+    before = set(Path(env.blob_dir).rglob("*.*"))
+    assert keep(client).problem == "quota-exceeded"
+    assert set(Path(env.blob_dir).rglob("*.*")) == before
+    sql("DELETE FROM file WHERE id = (SELECT id FROM file WHERE owner_id = %s LIMIT 1)", (client.user["id"],))
+    assert keep(client).status == 201
+
+
+@pytest.mark.parametrize("ident", ["x", "..", "%2e%2e", str(uuid.UUID(int=0)), str(uuid.UUID(int=5)), "..%2f..%2fetc"])
+def test_an_id_of_nothing_is_not_found(client, ident):
+    for path in (f"/files/{ident}", f"/files/{ident}/link"):
+        assert client.get(path).status in (400, 404)
+    assert client.delete(f"/files/{ident}").status in (400, 404)
