@@ -6,8 +6,9 @@ import uuid
 from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
-from plazatest.world import (BUY, Cart, CartLine, Category, Chat, Contact, FullCart, HiddenProduct, Message, Notification, Order,
-                             OrderGroup, Product, Session, Someone, User, category, goods)
+from plazatest.world import (BUY, PDF, Cart, CartLine, Category, Chat, Contact, File, FullCart, HiddenProduct, ImageName,
+                             Message, Notification, Order, OrderGroup, Product, ProductImage, Session, Someone, User,
+                             category, goods, picture)
 
 
 @dataclass
@@ -22,10 +23,11 @@ class Entry:
     sees_all: frozenset = frozenset({"admin"})    # roles for whom nothing is foreign
     public: object = None                         # strangers reach it: True, or the members that they see of it
     signs_in: bool = False                        # Authorization is not read
+    signature: bool = False                       # public only for those who bring a signature instead of a token
     offline: bool = False                         # no statement runs, so a dead session is not noticed
     fresh: bool = False                           # uses up its actor
     members: dict = field(default_factory=dict)   # body pointer: Kind, or None where the id is of a public thing
-    without: dict = field(default_factory=dict)   # body pointer: members that cannot stand beside it
+    beside: dict = field(default_factory=dict)    # body pointer: what the other members must be then; None = absent
     aliases: tuple = ()                           # older names of members that are taken too
     operation: str = ""                           # whose shapes it has; its own name or that of an alias if empty
 
@@ -54,6 +56,10 @@ def order_of_goods(w, a, ids):
 
 def guest_cart(w, a, ids):
     return {"cartToken": w.actor("anonymous").post("/api/v1/carts").headers["X-Cart-Token"]}
+
+
+def order_of_pictures(w, a, ids):
+    return {"ids": [i for (i,) in w.sql("SELECT file_id::text FROM product_image WHERE product_id::text = %s", (ids["id"],))]}
 
 
 NOBODY = frozenset()
@@ -120,7 +126,7 @@ TABLE = {
     "cartCheckout": Entry(path={"id": FullCart()}, body=lambda w, a, ids: {"payment": dict(BUY)}, sees_all=NOBODY),
 
     "orderCreate": Entry(body=order_of_goods, members={"/cartId": FullCart(), "/items/[]/productId": HiddenProduct()},
-                         without={"/cartId": ("items",)}, aliases=("product_id",), sees_all=NOBODY),
+                         beside={"/cartId": {"items": None}}, aliases=("product_id",), sees_all=NOBODY),
     "orderList": Entry(), "orderListMine": Entry(operation="orderList"), "orderListSold": Entry(operation="orderList"),
     "orderGet": Entry(path={"id": Order()}),
     "orderHistory": Entry(path={"id": Order()}),
@@ -134,7 +140,7 @@ TABLE = {
     "chatList": Entry(), "chatUnread": Entry(),
     "chatOpen": Entry(body=lambda w, a, ids: {"peerId": w.actor("client", 6).user["id"]}, sees_all=NOBODY,
                       members={"/peerId": None, "/sellerId": None, "/productId": HiddenProduct()},
-                      without={"/productId": ("peerId",)}),
+                      beside={"/productId": {"peerId": None}}),
     "chatGet": Entry(path={"id": Chat()}, sees_all=NOBODY),
     "chatHide": Entry(path={"id": Chat()}, sees_all=NOBODY),
     "chatRead": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"seq": 1}, sees_all=NOBODY),
@@ -144,11 +150,21 @@ TABLE = {
     "chatArchive": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"on": True}, sees_all=NOBODY),
     "messageList": Entry(path={"id": Chat()}, sees_all=NOBODY),
     "messageSend": Entry(path={"id": Chat()}, body=words, aliases=("content", "attachments"), sees_all=NOBODY,
-                         members={"/cmid": None, "/fileIds/[]": None, "/productId": None}),
+                         members={"/cmid": None, "/fileIds/[]": File(), "/productId": HiddenProduct()},
+                         beside={"/fileIds/[]": {"type": "file"}, "/productId": {"type": "card"}}),
     "messageEdit": Entry(path={"id": Chat(), "mid": Message()}, body=lambda w, a, ids: {"body": "other words"},
                          aliases=("content",), sees_all=NOBODY),
     # Removing it once more is the same wish, and changes nothing.
     "messageDelete": Entry(path={"id": Chat(), "mid": Message()}, deleted=204, sees_all=NOBODY),
+
+    "imageGet": Entry(path={"name": ImageName()}, public=True, offline=True),
+    "productImageAdd": Entry(path={"id": Product()}, upload=lambda w, a, ids: ([picture()], {})),
+    "productImageRemove": Entry(path={"id": Product(), "imageId": ProductImage()}),
+    "productImageOrder": Entry(path={"id": Product()}, body=order_of_pictures, members={"/ids/[]": None}),
+    "fileUpload": Entry(upload=lambda w, a, ids: ([("file", "a.pdf", "application/pdf", PDF)], {})),
+    "fileGet": Entry(path={"id": File()}, signature=True, sees_all=NOBODY),
+    "fileLink": Entry(path={"id": File()}, sees_all=NOBODY),
+    "fileDelete": Entry(path={"id": File()}, sees_all=NOBODY),
 
     "notificationList": Entry(), "notificationUnread": Entry(),
     "notificationRead": Entry(path={"id": Notification()}, sees_all=NOBODY),

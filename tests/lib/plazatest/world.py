@@ -1,5 +1,8 @@
 """People and things for the access matrix: who owns what is known, so what each may see is known too."""
+import io
 import uuid
+
+from PIL import Image
 
 from plazatest import tokens
 from plazatest.http import PASSWORD, claims_of
@@ -147,6 +150,7 @@ class Someone(Kind):
 
 class Contact(Kind):
     """Somebody with whom the owner, and nobody else, has a conversation."""
+    table = "account"
     removable = False
 
     def make(self, w, owner, ids):
@@ -278,3 +282,48 @@ class Notification(Kind):
 
     def remove(self, w, ident):
         w.sql("DELETE FROM notification WHERE id = %s", (ident,))
+
+
+PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
+
+
+def picture():
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "green").save(out, "PNG")
+    return "image", "a.png", "image/png", out.getvalue()
+
+
+class File(Kind):
+    """A private file."""
+    table = "file"
+
+    def make(self, w, owner, ids):
+        return None if owner.role == "service" else \
+            good(owner.upload("/api/v1/files", [("file", "a.pdf", "application/pdf", PDF)]))["id"]
+
+
+class ProductImage(Kind):
+    """A picture of the product left of it."""
+    table = "file"
+    strangers = ("seller",)
+
+    def make(self, w, owner, ids):
+        if owner.role != "seller":
+            return None
+        of = ids.get("id") or Product().make(w, owner, {})
+        return good(owner.upload(f"/api/v1/products/{of}/images", [picture()]))["id"]
+
+    def remove(self, w, ident):
+        w.sql("DELETE FROM product_image WHERE file_id = %s", (ident,))
+
+
+class ImageName(Kind):
+    """The name of a picture in the public store."""
+    strangers = ()
+    remove = None
+
+    def make(self, w, owner, ids):
+        def upload():
+            seller = w.actor("seller", 2)
+            return good(seller.upload(f"/api/v1/products/{product(w, seller)}/images", [picture()]))["url"]
+        return w.once("picture", upload).rsplit("/", 1)[1]
