@@ -227,7 +227,7 @@ DECLARE
     member   uuid;
     head     feed_head;
     v_type   text;
-    lines    text[] := '{}';
+    lines    text[] := '{}'::text[];
 BEGIN
     FOR member IN SELECT m.account_id FROM chat_member AS m WHERE m.chat_id = p_chat ORDER BY m.account_id LOOP
         v_type := CASE WHEN member = p_sender THEN 'message:sent' ELSE 'message:receive' END;

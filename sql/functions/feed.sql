@@ -16,8 +16,8 @@ DECLARE
     me     uuid := app_uid();
     seen   record;
     told   record;
-    peers  uuid[] := '{}';
-    data   text[] := '{}';
+    peers  uuid[] := '{}'::uuid[];
+    data   text[] := '{}'::text[];
     events text := '';
 BEGIN
     FOR seen IN
