@@ -127,7 +127,7 @@ def exif_with_gps(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif[0x010F] = "Camera of Ann"
-    exif.get_ifd(0x8825).update({1: "S", 2: (2.0, 11.0, 3.5), 3: "W", 4: (80.0, 44.0, 1.0)})
+    exif[0x8825] = {1: "S", 2: (2.0, 11.0, 3.5), 3: "W", 4: (80.0, 44.0, 1.0)}
     return exif.tobytes()
 
 

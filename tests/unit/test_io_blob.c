@@ -1,0 +1,223 @@
+/* fcgi/io/blob in a folder of its own */
+#include "io/blob.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "unit.h"
+
+static char dir[64];
+static struct blob_store *store;
+static struct err err;
+
+static int
+remove_entry(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+	(void)st;
+	(void)kind;
+	(void)where;
+	return remove(path);
+}
+
+static int
+make_store(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/blob-XXXXXX");
+	store = mkdtemp(dir) ? blob_local_new(dir) : NULL;
+	err = (struct err){ 0 };
+	return store ? 0 : -1;
+}
+
+static int
+drop_store(void **state)
+{
+	(void)state;
+	blob_free(store);
+	return nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct blob_name
+put(const char *text, enum blob_class class)
+{
+	struct blob_name name;
+	int fd;
+
+	assert_int_equal(blob_temporary(store, &fd, &err), P_OK);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(blob_put(store, fd, class, "jpg", &name, &err), P_OK);
+	close(fd);
+	return name;
+}
+
+static void
+what_was_put_can_be_read(void **state)
+{
+	struct blob_name name = put("hello", BLOB_PUBLIC);
+	char text[16], path[BLOB_PATH];
+	int fd;
+
+	(void)state;
+	assert_int_equal(blob_open(store, &name, &fd, &err), P_OK);
+	assert_int_equal(read(fd, text, sizeof(text)), 5);
+	assert_memory_equal(text, "hello", 5);
+	close(fd);
+	assert_int_equal(strlen(name.z), 37);
+	assert_int_equal(name.z[0], 'p');
+	blob_path(&name, path);
+	assert_int_equal(strlen(path), 8 + 37);
+	assert_memory_equal(path + 8, name.z, 37);
+	assert_memory_equal(path + 2, name.z + 1, 2);
+	assert_memory_equal(path + 5, name.z + 3, 2);
+}
+
+static void
+files_and_folders_are_for_the_group_only(void **state)
+{
+	struct blob_name name = put("x", BLOB_PRIVATE);
+	char path[BLOB_PATH], whole[128];
+	struct stat st;
+
+	(void)state;
+	blob_path(&name, path);
+	snprintf(whole, sizeof(whole), "%s/%s", dir, path);
+	assert_int_equal(stat(whole, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	*strrchr(whole, '/') = '\0';
+	assert_int_equal(stat(whole, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0750);
+}
+
+static void
+no_two_names_are_the_same(void **state)
+{
+	struct blob_name names[50];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(names); i++) {
+		names[i] = put("x", BLOB_PUBLIC);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(names[i].z, names[k].z);
+	}
+}
+
+static void
+what_was_removed_is_gone_and_may_be_removed_again(void **state)
+{
+	struct blob_name name = put("x", BLOB_PUBLIC), never = { "f" };
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(blob_remove(store, &name, &err), P_OK);
+	assert_int_equal(blob_open(store, &name, &fd, &err), P_NOT_FOUND);
+	assert_int_equal(fd, -1);
+	assert_int_equal(blob_remove(store, &name, &err), P_OK);
+	assert_true(blob_name_parse(STR("f0123456789abcdef0123456789abcdef.pdf"), &never));
+	assert_int_equal(blob_remove(store, &never, &err), P_OK);
+	assert_int_equal(blob_open(store, &never, &fd, &err), P_NOT_FOUND);
+}
+
+/* Somebody has put a link in the place of a folder or of a file. */
+static void
+links_lead_nowhere(void **state)
+{
+	struct blob_name name, file;
+	char path[128], outside[128];
+	int fd = -1;
+
+	(void)state;
+	assert_true(blob_name_parse(STR("paabb456789abcdef0123456789abcdef.jpg"), &name));
+	assert_true(blob_name_parse(STR("pcccc456789abcdef0123456789abcdef.jpg"), &file));
+	snprintf(outside, sizeof(outside), "%s/out", dir);
+	assert_int_equal(mkdir(outside, 0700), 0);
+	snprintf(path, sizeof(path), "%s/p", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/p/aa", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/p/aa/bb", dir);
+	assert_int_equal(symlink(outside, path), 0);
+	snprintf(path, sizeof(path), "%s/out/%s", dir, name.z);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(blob_open(store, &name, &fd, &err), P_UNAVAILABLE);
+	assert_int_equal(blob_remove(store, &name, &err), P_UNAVAILABLE);
+	assert_int_equal(access(path, F_OK), 0);
+
+	snprintf(path, sizeof(path), "%s/p/cc", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/p/cc/cc", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/p/cc/cc/%s", dir, file.z);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(blob_open(store, &file, &fd, &err), P_UNAVAILABLE);
+	assert_int_equal(fd, -1);
+}
+
+static void
+only_exact_names_are_names(void **state)
+{
+	static const char good[] = "p0123456789abcdef0123456789abcdef.webp";
+	static const char *const bad[] = {
+		"",
+		"p",
+		"..",
+		"../../etc/passwd",
+		"p0123456789abcdef0123456789abcdef",
+		"p0123456789abcdef0123456789abcdef.",
+		"p0123456789abcdef0123456789abcdef.j/g",
+		"p0123456789abcdef0123456789abcdef.jpeg5",
+		"p0123456789abcdef0123456789abcdef.JPG",
+		"p0123456789abcdef0123456789abcdef.jpg.jpg",
+		"p0123456789abcdef0123456789abcde/.jpg",
+		"p0123456789ABCDEF0123456789abcdef.jpg",
+		"p0123456789abcdef0123456789abcdeg.jpg",
+		"p0123456789abcdef0123456789abcdef0.jpg",
+		"x0123456789abcdef0123456789abcdef.jpg",
+		" p0123456789abcdef0123456789abcdef.jpg",
+	};
+	struct blob_name name = { "untouched" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_false(blob_name_parse(str_of(bad[i]), &name));
+	assert_false(blob_name_parse(
+		(struct str){ "p0123456789abcdef0123456789abcdef.j\0g", 37 }, &name));
+	assert_string_equal(name.z, "untouched");
+	assert_true(blob_name_parse(str_of(good), &name));
+	assert_string_equal(name.z, good);
+}
+
+static void
+a_missing_folder_is_told_not_hidden(void **state)
+{
+	struct blob_store *lost = blob_local_new("/nowhere/at/all");
+	struct blob_name name;
+	int fd = -1;
+
+	(void)state;
+	assert_true(blob_name_parse(STR("p0123456789abcdef0123456789abcdef.jpg"), &name));
+	assert_int_equal(blob_temporary(lost, &fd, &err), P_UNAVAILABLE);
+	assert_int_equal(blob_open(lost, &name, &fd, &err), P_UNAVAILABLE);
+	assert_int_equal(blob_remove(lost, &name, &err), P_UNAVAILABLE);
+	assert_int_equal(fd, -1);
+	blob_free(lost);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_was_put_can_be_read, make_store, drop_store),
+		cmocka_unit_test_setup_teardown(
+			files_and_folders_are_for_the_group_only, make_store, drop_store),
+		cmocka_unit_test_setup_teardown(no_two_names_are_the_same, make_store, drop_store),
+		cmocka_unit_test_setup_teardown(
+			what_was_removed_is_gone_and_may_be_removed_again, make_store, drop_store),
+		cmocka_unit_test_setup_teardown(links_lead_nowhere, make_store, drop_store),
+		cmocka_unit_test(only_exact_names_are_names),
+		cmocka_unit_test(a_missing_folder_is_told_not_hidden),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
