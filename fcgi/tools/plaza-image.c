@@ -9,7 +9,7 @@
  * The process expects to be taken over. Its size is checked before a pixel is decoded, memory, time
  * and output are limited, and before the first byte is read it gives up every system call but those
  * of computing: no file can be opened, nothing be started, no network be reached. It ends with 0,
- * or with 1 and an error.
+ * with 1 and an error, or with 2 and no line when it is not the picture's fault.
  */
 #include <vips/vips.h>
 
@@ -42,6 +42,7 @@
 #define MEMORY_MAX (512ul << 20) /* address space; the libraries alone take 200 MiB of it */
 #define CPU_SECONDS 2
 #define OUTPUT_MAX (32ul << 20)
+#define FILES_MAX 32
 
 #define MAGIC_BYTES 12
 
@@ -73,6 +74,14 @@ refuse_damaged(void)
 	refuse("the picture is damaged");
 }
 
+/* Not the picture's fault: without walls it is not even read. */
+static _Noreturn void
+give_up(const char *why)
+{
+	fprintf(stderr, "plaza-image: %s\n", why);
+	_exit(2);
+}
+
 /* ---- the walls ---- */
 
 static void
@@ -81,7 +90,7 @@ limit(int what, rlim_t value)
 	struct rlimit r = { value, value };
 
 	if (setrlimit((__rlimit_resource_t)what, &r) < 0)
-		refuse("limits cannot be set");
+		give_up("limits cannot be set");
 }
 
 #if defined(__x86_64__)
@@ -152,7 +161,7 @@ close_system_calls(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) <
 			0)
-		refuse("system calls cannot be closed");
+		give_up("system calls cannot be closed");
 #endif
 }
 
@@ -166,10 +175,10 @@ warm_up(void)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!vips_type_find("VipsOperation", kinds[i].loader) ||
 			!vips_type_find("VipsOperation", kinds[i].saver))
-			refuse("a codec is missing");
+			give_up("a codec is missing");
 	if (vips_black(&black, 8, 8, NULL) ||
 		vips_thumbnail_image(black, &grey, 4, "export_profile", "srgb", NULL))
-		refuse_damaged();
+		give_up(vips_error_buffer());
 	g_object_unref(black);
 	g_object_unref(grey);
 }
@@ -182,10 +191,13 @@ enter_sandbox(const char *program)
 	limit(RLIMIT_CPU, CPU_SECONDS);
 	limit(RLIMIT_FSIZE, OUTPUT_MAX);
 	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_NOFILE, FILES_MAX);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		give_up("the process cannot be closed to others");
 	setenv("VIPS_DISC_THRESHOLD", "1g",
 		1); /* large pictures stay in memory: no file can be opened */
 	if (VIPS_INIT(program))
-		refuse_damaged();
+		give_up(vips_error_buffer());
 	vips_block_untrusted_set(TRUE);
 	vips_concurrency_set(1);
 	vips_cache_set_max(0);
