@@ -64,7 +64,7 @@ image_add(struct request *req)
 	struct q_product_image_check check;
 	const struct part *part;
 	struct upload u;
-	struct str alt;
+	struct str alt = { 0 };
 	struct rows *rows;
 
 	/* Who may not, or has no room, costs no decoding. */

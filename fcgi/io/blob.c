@@ -279,7 +279,7 @@ enum problem
 blob_put(struct blob_store *s, int fd, enum blob_class class, const char *ending,
 	struct blob_name *out, struct err *err)
 {
-	struct blob_name name;
+	struct blob_name name = { "" };
 
 	name_make(class, ending, &name);
 	enum problem p = s->ops->put(s, fd, &name, err);
