@@ -1,5 +1,7 @@
 """Health, documents, keys, and what every answer has in common."""
 import json
+import urllib.parse
+from pathlib import Path
 
 import pytest
 
@@ -163,3 +165,15 @@ def test_a_body_of_which_nothing_is_required_may_be_left_out(client, anonymous):
     assert (r.status, r.problem) == (415, "unsupported-media-type")
     r = anonymous.post(API + "/auth/login")
     assert (r.status, r.problem) == (415, "unsupported-media-type")
+
+
+def listening(port):
+    """Local addresses on which somebody listens on this TCP port, as the kernel writes them."""
+    return [row.split()[1].split(":")[0] for table in ("tcp", "tcp6")
+            for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+            if row.split()[3] == "0A" and int(row.split()[1].split(":")[1], 16) == port]
+
+
+def test_r1_nothing_of_a_private_stack_listens_to_the_network(env):
+    for port in (urllib.parse.urlsplit(env.base_url).port, int(env.mqtt_port), int(env.mqtt_ws_port)):
+        assert listening(port) == ["0100007F"], f"port {port} is open on other addresses than 127.0.0.1"
