@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-WORKERS = 4
+WORKERS = 8
 
 
 class Env:
