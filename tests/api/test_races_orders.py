@@ -167,7 +167,8 @@ def test_r47_a_request_that_still_runs_is_not_waited_for(env, client, goods, sho
     with futures.ThreadPoolExecutor() as pool:
         held.cursor().execute("SELECT FROM stock WHERE product_id = %s FOR UPDATE", (tea,))
         first = pool.submit(order, client.clone(), {tea: 1}, headers=k)
-        process.wait(lambda: sql("SELECT count(*) FROM pg_locks WHERE NOT granted")[0][0], 5, "it waits")
+        process.wait(lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))",
+                                 (held.info.backend_pid,))[0][0], 5, "it waits")
         begin = time.monotonic()
         second = order(client, {tea: 1}, headers=k)
         took = time.monotonic() - begin
