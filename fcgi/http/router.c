@@ -273,7 +273,7 @@ route_problems(const struct route *r, enum problem *out, size_t max)
 		add_problem(out, &n, max, P_UNAUTHENTICATED);
 	if (!r->signs_in)
 		add_problem(out, &n, max, P_BAD_TOKEN);
-	if (!(r->roles & ROLE_PUBLIC) && (r->roles & ROLE_ANY) != ROLE_ANY)
+	if (!(r->roles & ROLE_PUBLIC) && (~r->roles & (ROLE_ANY | ROLE_SERVICE)))
 		add_problem(out, &n, max, P_FORBIDDEN);
 	if (strchr(r->path, ':'))
 		add_problem(out, &n, max, P_NOT_FOUND);

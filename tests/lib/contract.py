@@ -18,7 +18,7 @@ import jsonschema
 # Any operation may answer with these; they come from the stages in front of the handler, or from the web server.
 COMMON = {"bad-request", "duplicate-parameter", "invalid", "not-found", "method-not-allowed", "uri-too-long",
           "headers-too-large", "too-large", "unavailable", "internal", "invalid-token", "account-suspended",
-          "bad-body-length", "unsupported-media-type"}
+          "bad-body-length", "unsupported-media-type", "precondition-failed"}
 # Not to be provoked by tests: they tell of defects.
 NEVER = {"internal"}
 CASES = 20  # findings shown in full
