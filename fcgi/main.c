@@ -101,7 +101,8 @@ main(int argc, char **argv)
 		if (opt == 'c')
 			o.conf = optarg;
 		else if (opt == 'p')
-			o.pool = optarg;
+			o.pool =
+				optarg ? optarg : ""; /* never NULL, but the analyzer cannot know */
 		else if (opt == 's')
 			o.socket = optarg;
 		else if (opt == 'x')
