@@ -4,29 +4,33 @@
 SUITE_ENV = PLAZA_PROFILE=$(PROFILE) $(if $(WEB),WEB=$(WEB)) \
 	$(if $(filter asan,$(PROFILE)),ASAN_OPTIONS=abort_on_error=0:detect_leaks=1)
 SUITE     = $(SUITE_ENV) tests/lib/run-suite.sh $(B)
-CONTRACT  = /usr/bin/python3 tests/lib/contract.py $(B)/openapi.json $(B)/asyncapi.json
+CONTRACT  = /usr/bin/python3 tests/lib/contract.py $(B)/openapi.json $(B)/asyncapi.json $(B)/routes.txt
+
+PRINTED   = $(B)/openapi.json $(B)/asyncapi.json $(B)/routes.txt
 
 .PHONY: check-api check-rt check-faults check-contract
-check-api: all $(B)/openapi.json $(B)/asyncapi.json
+check-api: all $(PRINTED)
 	$(Q)$(SUITE) api $(ARGS)
 	$(Q)$(CONTRACT) $(B)/exchanges/api* --partial
-check-rt: all $(B)/openapi.json $(B)/asyncapi.json
+check-rt: all $(PRINTED)
 	$(Q)$(SUITE) realtime $(ARGS)
 	$(Q)$(CONTRACT) $(B)/exchanges/realtime* --partial
 check-faults: all
 	$(Q)$(SUITE) faults $(ARGS)
-check-contract: $(B)/openapi.json $(B)/asyncapi.json
+check-contract: $(PRINTED)
 	$(Q)$(CONTRACT) $(B)/exchanges/api* $(B)/exchanges/realtime*
 
 $(B)/openapi.json: $(B)/plaza-fcgi
 	$(Q)$< -x openapi >$@
+$(B)/routes.txt: $(B)/plaza-fcgi
+	$(Q)$< -x routes >$@
 $(B)/asyncapi.json: $(if $(RELAY_SRC),$(B)/plaza-relay)
 	$(Q)$(if $<,$< -x asyncapi,echo '{}') >$@
 
 # Programs of other people. Their versions are pinned; npm fetches them once.
 INTEROP := tests/interop/node_modules/.package-lock.json
 .PHONY: check-interop
-check-interop: all $(B)/openapi.json $(B)/asyncapi.json $(INTEROP)
+check-interop: all $(PRINTED) $(INTEROP)
 	$(Q)$(SUITE_ENV) tests/interop/run.sh $(B)
 $(INTEROP): tests/interop/package-lock.json
 	$(call say,NPM,$(@D))

@@ -58,7 +58,7 @@ def accounts(sql):
 
 @pytest.mark.parametrize("data", **named(cut_streams()))
 def test_r3_a_request_cut_short_has_no_effect(env, sql, data):
-    out = fcgi.exchange(env.auth_socket, data)
+    out = fcgi.exchange(env.auth_socket, data, about=("POST", REGISTER["uri"]))
     assert fcgi.status(out) in (None, 400, 404, 413)
     assert accounts(sql) == 0
 

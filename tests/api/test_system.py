@@ -97,6 +97,11 @@ def test_r14_bad_queries_are_named(anonymous, query, code):
     assert anonymous.get(f"{API}/products?{query}").problem == code
 
 
+def test_r4_long_headers_are_refused(anonymous, env):
+    r = anonymous.get("/info", headers={"X-Long": "a" * 9000})
+    assert (r.status, r.problem) == ((431, "headers-too-large") if env.web_server == "nginx" else (400, "bad-request"))
+
+
 def test_r4_long_paths_and_queries_are_refused(anonymous):
     assert anonymous.get("/" + "a" * 1500).status == 414
     assert anonymous.get(f"{API}/products?q={'a' * 2500}").status == 414

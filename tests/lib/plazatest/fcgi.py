@@ -2,6 +2,8 @@
 import socket
 import struct
 
+from plazatest.http import record as log
+
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR = 1, 2, 3, 4, 5, 6, 7
 
 
@@ -34,8 +36,15 @@ def request(method="GET", uri="/health/live", body=b"", length=None, keep=False,
     return data + (record(STDIN, body) if body else b"") + record(STDIN)
 
 
-def exchange(path, data, timeout=5, finish=True):
-    """Sends bytes to the worker's socket and returns its standard output, b'' when it closed without one."""
+def headers(out):
+    """Header fields of an answer, names in lower case."""
+    lines = out.split(b"\r\n\r\n")[0].decode().split("\r\n")
+    return {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
+
+
+def exchange(path, data, timeout=5, finish=True, about=None):
+    """Sends bytes to the worker's socket and returns its standard output, b'' when it closed without one. With
+    about = (method, path) the answer goes on record like those of the HTTP client."""
     out = b""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(timeout)
@@ -57,7 +66,16 @@ def exchange(path, data, timeout=5, finish=True):
         if kind == STDOUT:
             out += raw[8:8 + n]
         raw = raw[8 + n + pad:]
+    if about and out:
+        record_answer(about, out)
     return out
+
+
+def record_answer(about, out):
+    kind = headers(out).get("content-type")
+    body = out.split(b"\r\n\r\n", 1)[1].decode("utf-8", "replace")
+    log({"method": about[0], "path": about[1], "status": status(out), "requestType": None, "request": None,
+         "responseType": kind, "response": body if "json" in (kind or "") else None})
 
 
 def status(out):
