@@ -16,9 +16,10 @@ BEGIN
     RETURN mine;
 END $$;
 
+-- Of a suspended account too: app_enter() refuses it, by the right name.
 CREATE OR REPLACE FUNCTION account_role(p_account uuid) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT a.role FROM account AS a WHERE a.id = p_account AND a.status = 'active'
+    SELECT a.role FROM account AS a WHERE a.id = p_account AND a.deleted_at IS NULL
 $$;
 
 -- Rounded to the minute: nobody needs to know more.
