@@ -76,7 +76,9 @@ $(B)/%.o: %.c $(B)/flags | $(B)/gen/queries.h
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_FLAGS) $(EXTRA_FLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/fcgi/tools/plaza-image.o: EXTRA_FLAGS = $(VIPS_FLAGS)
+# Its sandbox and its limit of memory leave no room for a sanitizer.
+NO_SANITIZER := $(if $(filter asan,$(PROFILE)),-fno-sanitize=all)
+$(B)/fcgi/tools/plaza-image.o: EXTRA_FLAGS = $(VIPS_FLAGS) $(NO_SANITIZER)
 
 # Any change of compiler or flags rebuilds.
 $(B)/flags: FORCE
@@ -124,7 +126,7 @@ $(B)/plaza-relay: $(call obj,$(RELAY_SRC)) $(LIB)
 $(B)/plazactl: $(call obj,$(CTL_SRC)) $(LIB)
 	$(call link,$(LIBS_APP))
 $(B)/plaza-image: $(call obj,$(IMAGE_SRC))
-	$(call link,$(VIPS_LIBS))
+	$(call link,$(NO_SANITIZER) $(VIPS_LIBS))
 
 # The broker opens the plugin: a shared object of the verifying half of the library only.
 PLUGIN_IO := token claims keys digest conf json json_write

@@ -34,7 +34,7 @@ endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
 .PHONY: check-unit
-check-unit: $(UNIT_BIN)
+check-unit: $(UNIT_BIN) $(B)/plaza-image
 	$(Q)tests/lib/run-unit.sh $(B)/tests/unit $(UNIT)
 
 # --- fuzzing ----------------------------------------------------------------

@@ -57,12 +57,12 @@ configure() {
 	fill "$deploy/conf/apache2.conf.in" "${values[@]}" | put 640 "$dir/conf/apache2.conf"
 }
 
-# service NN-NAME STOP-SIGNAL COMMAND…
+# service NN-NAME STOP-SIGNAL COMMAND…; $ready says how to see that it is up.
 service() {
 	local file=$dir/svc/$1 stop=$2
 	shift 2
 	{
-		printf '#!/bin/sh\n# stop=%s\nexec' "$stop"
+		printf '#!/bin/sh\n# stop=%s\n# ready=%s\nexec' "$stop" "${ready:-}"
 		printf ' %q' "$@"
 		echo
 	} | put 755 "$file"
@@ -78,7 +78,8 @@ pool() {
 
 services() {
 	rm -f "$dir"/svc/*
-	service 10-postgres INT "$pg_bin/postgres" -D "$dir/data/pg"
+	# A worker that meets a database that still starts would refuse its first request.
+	ready="$pg_bin/pg_isready -q -h $(printf %q "$sockets")" service 10-postgres INT "$pg_bin/postgres" -D "$dir/data/pg"
 	service 20-redis TERM redis-server "$dir/conf/redis.conf"
 	local broker=(mosquitto -c "$dir/conf/mosquitto.conf")
 	# The sanitizers come with the plugin; the broker was built without them and must load them first.

@@ -48,7 +48,9 @@ print_problem_schema(struct jsonw *w)
 {
 	jsonw_key(w, "Problem");
 	jsonw_raw(w,
-		STR("{\"type\":\"object\",\"description\":\"RFC 9457 problem\",\"properties\":{"
+		STR("{\"type\":\"object\",\"description\":\"RFC 9457 problem. instance and "
+		    "requestId are "
+		    "absent when the web server could not read the request.\",\"properties\":{"
 		    "\"type\":{\"type\":\"string\",\"format\":\"uri\"},\"title\":{\"type\":"
 		    "\"string\"},"
 		    "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
@@ -59,8 +61,7 @@ print_problem_schema(struct jsonw *w)
 		    "\"type\":\"string\"}},"
 		    "\"required\":[\"pointer\",\"code\",\"detail\"],\"additionalProperties\":false}"
 		    "}},"
-		    "\"required\":[\"type\",\"title\",\"status\",\"instance\",\"code\","
-		    "\"requestId\"],"
+		    "\"required\":[\"type\",\"title\",\"status\",\"code\"],"
 		    "\"additionalProperties\":false}"));
 }
 

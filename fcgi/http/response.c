@@ -146,6 +146,7 @@ resp_file(struct request *req, struct str blob_path, const char *type, struct st
 		resp_header(req, conf->blob_header, "%s/%.*s", conf->blob_dir, STR_ARG(blob_path));
 	if (download.p)
 		disposition(req, download);
+	req->resp.file = true;
 	finish(req, type, (struct str){ 0 });
 	return P_OK;
 }

@@ -25,6 +25,7 @@ struct response {
 	struct str etag; /* without quotes; absent = none */
 	bool done;       /* a body verb was called */
 	bool replayed;
+	bool file; /* the web server sends a stored file */
 };
 
 /* Body from SQL or a writer: JSON text, status of the route row. */

@@ -346,13 +346,15 @@ security_headers(struct request *req)
 {
 	static const char fixed[] =
 		"X-Content-Type-Options: nosniff\r\n"
-		"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; object-src "
-		"'none'; base-uri 'none'\r\n"
 		"Referrer-Policy: no-referrer\r\n"
 		"Cross-Origin-Resource-Policy: same-site\r\n"
-		"Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n";
+		"Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
+		"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; object-src "
+		"'none'; base-uri 'none'";
 
 	buf_put(&req->resp.headers, fixed, sizeof(fixed) - 1);
+	/* What users have stored may be a page: without an origin it can do nothing here. */
+	buf_puts(&req->resp.headers, req->resp.file ? "; sandbox\r\n" : "\r\n");
 }
 
 static bool

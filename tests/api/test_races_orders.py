@@ -161,8 +161,10 @@ def test_r47_50_requests_with_one_key(users, goods, shops, sql):
         assert order(client, {tea: 3}, headers=k).body == done[0].body
 
 
-def test_r47_a_request_that_still_runs_is_not_waited_for(env, client, goods, shops, sql):
-    tea, k = goods.product(shops[0]), key()
+def two_with_one_key(env, client, goods, shop, sql):
+    """The answers to an order that has to wait for a lock and to the same one sent meanwhile, and the time of that;
+    None when the first had ended before."""
+    tea, k = goods.product(shop), key()
     held = psycopg2.connect(host=env.pg_socket, port=int(env.pg_port), dbname=env.pg_database, user="plaza_owner")
     with futures.ThreadPoolExecutor() as pool:
         held.cursor().execute("SELECT FROM stock WHERE product_id = %s FOR UPDATE", (tea,))
@@ -171,13 +173,21 @@ def test_r47_a_request_that_still_runs_is_not_waited_for(env, client, goods, sho
                                  (held.info.backend_pid,))[0][0], 5, "it waits")
         begin = time.monotonic()
         second = order(client, {tea: 1}, headers=k)
-        took = time.monotonic() - begin
-        assert not first.done()
+        took, waits = time.monotonic() - begin, not first.done()
         held.close()
-        assert first.result().status == 201
+    if not waits:
+        return None
+    assert first.result().status == 201
+    assert order(client, {tea: 1}, headers=k).body == first.result().body
+    return second, took
+
+
+def test_r47_a_request_that_still_runs_is_not_waited_for(env, client, goods, shops, sql):
+    # The web server may hand the second to the very worker that waits, over a connection that it has kept.
+    seen = next(filter(None, (two_with_one_key(env, client, goods, shops[0], sql) for _ in range(8))))
+    second, took = seen
     assert (second.status, second.problem, second.headers["Retry-After"]) == (409, "idempotency-key-in-flight", "1")
     assert took < 1
-    assert order(client, {tea: 1}, headers=k).body == first.result().body
 
 
 class Purchases:

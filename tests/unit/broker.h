@@ -425,6 +425,19 @@ published(const char *topic, const char *part)
 	return n;
 }
 
+/* Of the first such message; others may come in between, as those of the presence do. */
+static inline int
+published_qos(const char *topic, const char *part)
+{
+	for (size_t i = 0; i < broker.out_n; i++) {
+		const struct published *p = &broker.out[i];
+
+		if (strcmp(p->topic, topic) == 0 && strstr(p->payload, part))
+			return p->qos;
+	}
+	return -1;
+}
+
 static inline void
 message_from(struct mosquitto *c, const char *topic, const char *payload)
 {

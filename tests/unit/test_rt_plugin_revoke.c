@@ -21,7 +21,7 @@ a_token_warns_then_ends_its_connection(void **state)
 	assert_int_equal(published(topic, "auth:expiring"), 1);
 	assert_non_null(strstr(c->last, "\"d\":{\"exp\":1800003600}}"));
 	assert_non_null(strstr(c->last, "{\"v\":1,\"t\":\"auth:expiring\",\"id\":\""));
-	assert_int_equal(broker.out[broker.out_n - 1].qos, 1);
+	assert_int_equal(published_qos(topic, "auth:expiring"), 1);
 
 	pass_time(60 + 29);
 	pass();
