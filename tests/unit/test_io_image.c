@@ -262,7 +262,8 @@ the_program_refuses_what_is_no_picture(void **state)
 	assert_int_equal(image_process(&job, arena, &size, &err), P_BAD_IMAGE);
 	assert_string_equal(err.detail, "the picture is not of its type");
 	close(job.in);
-	job.in = unnamed("\x89PNG\r\n\x1a\n and then nothing good", 34);
+	static const char damaged[] = "\x89PNG\r\n\x1a\n and then nothing good";
+	job.in = unnamed(damaged, sizeof(damaged) - 1);
 	assert_int_equal(image_process(&job, arena, &size, &err), P_BAD_IMAGE);
 	assert_string_equal(err.detail, "the picture is damaged");
 	close(job.in);
