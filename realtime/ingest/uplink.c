@@ -90,6 +90,8 @@ door_read(struct request *req, char *p, size_t n)
 
 	if (n > left)
 		n = left;
+	if (n == 0) /* no text: there may be no pointer either */
+		return 0;
 	memcpy(p, b->text.p + b->at, n);
 	b->at += n;
 	return (long)n;
