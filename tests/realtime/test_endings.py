@@ -1,5 +1,9 @@
-"""Uplinks of those who may no longer speak: the broker vouches for the device, the database for the account."""
+"""Devices whose right to speak ends: with the account, which the database knows, or with the token."""
+import time
 import uuid
+
+from plazatest.mqtt import Device
+from plazatest.tokens import changed
 
 
 def test_a_suspended_user_is_not_heard(users, device, sql):
@@ -11,3 +15,14 @@ def test_a_suspended_user_is_not_heard(users, device, sql):
     refused = d.wait("message:error", lambda m: m["ref"] == ident)["d"]
     assert refused["code"] == "account-suspended"
     assert b.get(f"/chats/{chat}/messages").json["items"] == []
+
+
+def test_a_device_is_told_that_its_token_ends(env, users):
+    d = Device(env, users.client(), connect=False)
+    end = int(time.time()) + 20
+    d.paho.username_pw_set(d.session["username"], changed(env, d.session["password"], exp=end))
+    d.connect()
+    try:
+        assert d.wait("auth:expiring")["d"] == {"exp": end}
+    finally:
+        d.close()
