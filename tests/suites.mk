@@ -15,10 +15,11 @@ check-api: all $(PRINTED)
 check-rt: all $(PRINTED)
 	$(Q)$(SUITE) realtime $(ARGS)
 	$(Q)$(CONTRACT) $(B)/exchanges/realtime* --partial
-check-faults: all
+check-faults: all $(PRINTED)
 	$(Q)$(SUITE) faults $(ARGS)
+	$(Q)$(CONTRACT) $(B)/exchanges/faults* --partial
 check-contract: $(PRINTED)
-	$(Q)$(CONTRACT) $(B)/exchanges/api* $(B)/exchanges/realtime*
+	$(Q)$(CONTRACT) $(B)/exchanges/*
 
 $(B)/openapi.json: $(B)/plaza-fcgi
 	$(Q)$< -x openapi >$@
