@@ -138,10 +138,8 @@ file_upload(struct request *req)
 			.width = image ? &u.size.width : NULL,
 			.height = image ? &u.size.height : NULL },
 		&rows, &req->err);
-	if (p) {
-		upload_discard(req, &u);
-		return p;
-	}
+	if (p)
+		return upload_refused(req, &u, p);
 	uuid_text(&id, text);
 	resp_header(req, "Location", "/api/v1/files/%s", text);
 	return resp_row(req, rows);

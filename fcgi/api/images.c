@@ -91,10 +91,8 @@ image_add(struct request *req)
 			.height = u.size.height,
 			.alt = alt },
 		&rows, &req->err);
-	if (p) {
-		upload_discard(req, &u);
-		return p;
-	}
+	if (p)
+		return upload_refused(req, &u, p);
 	resp_header(req, "Location", "/images/%s", u.name.z);
 	return resp_row(req, rows);
 }

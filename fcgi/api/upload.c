@@ -140,3 +140,13 @@ upload_discard(struct request *req, const struct upload *u)
 {
 	upload_remove(req, str_of(u->name.z), str_of(u->thumb.z));
 }
+
+/* A connection that ends during COMMIT leaves open which it was; the relay removes what no row
+ * names. */
+enum problem
+upload_refused(struct request *req, const struct upload *u, enum problem p)
+{
+	if (p != P_UNAVAILABLE)
+		upload_discard(req, u);
+	return p;
+}

@@ -34,5 +34,11 @@ enum problem upload_store(struct request *req, const struct part *part, enum blo
 /* Removes stored files by name; empty names are none. What fails is logged and stays. */
 void upload_remove(struct request *req, struct str name, struct str thumb);
 void upload_discard(struct request *req, const struct upload *u);
+/*
+ * After the row of a file could not be written because of `p`, which is
+ * returned: removes the file, unless the row may be there all the same.
+ */
+enum problem upload_refused(struct request *req, const struct upload *u, enum problem p)
+	__attribute__((warn_unused_result));
 
 #endif

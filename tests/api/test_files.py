@@ -3,10 +3,14 @@ import io
 import time
 import urllib.request
 import uuid
+from concurrent import futures
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+import plazatest.sql
+from plazatest import process
 
 API = "/api/v1"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
@@ -186,6 +190,37 @@ def test_r59_a_quota_bounds_what_a_user_keeps(client, sql, files, size, env):
     assert set(Path(env.blob_dir).rglob("*.*")) == before
     sql("DELETE FROM file WHERE id = (SELECT id FROM file WHERE owner_id = %s LIMIT 1)", (client.user["id"],))
     assert keep(client).status == 201
+
+
+@pytest.fixture
+def nobody_hears(env):
+    """Commits happen, but nobody is told: the server waits for a standby that does not exist."""
+    c = plazatest.sql.connect(env, "postgres")
+
+    def standby(name):
+        with c.cursor() as cur:
+            cur.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+            cur.execute("SELECT pg_reload_conf()")
+    standby("nowhere")
+    yield
+    standby("")
+    c.close()
+
+
+def hang_up(sql):
+    """Ends the connection that waits in its COMMIT."""
+    process.wait(lambda: sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'", user="postgres"),
+                 10, "a commit waits")
+
+
+def test_an_upload_whose_outcome_nobody_knows_keeps_its_file(client, sql, nobody_hears):
+    with futures.ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(keep, client)
+        hang_up(sql)
+        assert asked.result().problem == "unavailable"
+    rows = sql("SELECT id FROM file WHERE owner_id = %s", (client.user["id"],))
+    assert len(rows) == 1, "the row was committed"
+    assert client.get(f"/files/{rows[0][0]}").body == PDF
 
 
 @pytest.mark.parametrize("ident", ["x", "..", "%2e%2e", str(uuid.UUID(int=0)), str(uuid.UUID(int=5)), "..%2f..%2fetc"])
