@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,7 +15,9 @@
 #define DIGITS 32 /* 128 bits */
 #define ENDING_MAX 4
 #define FILE_MODE 0640 /* the web server's group reads */
-#define FOLDER_MODE 0750
+/* The umask takes the group's write; the ACL that the relay may have instead is not subject to it.
+ */
+#define FOLDER_MODE 0770
 
 struct blob_ops {
 	enum problem (*put)(
@@ -23,13 +26,16 @@ struct blob_ops {
 	enum problem (*open)(
 		struct blob_store *s, const struct blob_name *name, int *fd, struct err *err);
 	enum problem (*remove)(struct blob_store *s, const struct blob_name *name, struct err *err);
+	enum problem (*old)(struct blob_store *s, int64_t before_s, struct blob_name *out,
+		size_t max, size_t *n, struct err *err);
 	void (*free)(struct blob_store *s);
 };
 
 struct blob_store {
 	const struct blob_ops *ops;
 	char *dir;
-	int root; /* -1 before the first use */
+	int root;  /* -1 before the first use */
+	FTS *walk; /* of blob_old(), NULL between two rounds */
 };
 
 /* ---- names ---- */
@@ -236,9 +242,49 @@ local_remove(struct blob_store *s, const struct blob_name *name, struct err *err
 	return p;
 }
 
+/* Files of other names are not ours, and a link is not followed. */
+static bool
+is_old(const FTSENT *e, int64_t before_s, struct blob_name *out)
+{
+	return e->fts_info == FTS_F && e->fts_statp->st_mtime < before_s &&
+	       blob_name_parse((struct str){ e->fts_name, e->fts_namelen }, out);
+}
+
+static enum problem
+local_old(struct blob_store *s, int64_t before_s, struct blob_name *out, size_t max, size_t *n,
+	struct err *err)
+{
+	char *const roots[] = { s->dir, NULL };
+	size_t found = 0;
+
+	if (!s->walk)
+		s->walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	if (!s->walk)
+		return failed(err, "walk", s->dir);
+	for (int i = 0; i < BLOB_LOOKS && found < max; i++) {
+		FTSENT *e = fts_read(s->walk);
+		if (!e) {
+			fts_close(s->walk);
+			s->walk = NULL;
+			break;
+		}
+		/* A file that went meanwhile is no fault; the folder of the store is. */
+		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR ||
+			(e->fts_info == FTS_NS && e->fts_level == FTS_ROOTLEVEL)) {
+			errno = e->fts_errno;
+			return failed(err, "read", e->fts_path);
+		}
+		found += is_old(e, before_s, &out[found]);
+	}
+	*n = found;
+	return P_OK;
+}
+
 static void
 local_free(struct blob_store *s)
 {
+	if (s->walk)
+		fts_close(s->walk);
 	if (s->root >= 0)
 		close(s->root);
 	free(s->dir);
@@ -250,6 +296,7 @@ static const struct blob_ops local_ops = {
 	.temporary = local_temporary,
 	.open = local_open,
 	.remove = local_remove,
+	.old = local_old,
 	.free = local_free,
 };
 
@@ -304,4 +351,11 @@ enum problem
 blob_remove(struct blob_store *s, const struct blob_name *name, struct err *err)
 {
 	return s->ops->remove(s, name, err);
+}
+
+enum problem
+blob_old(struct blob_store *s, int64_t before_s, struct blob_name *out, size_t max, size_t *n,
+	struct err *err)
+{
+	return s->ops->old(s, before_s, out, max, n, err);
 }

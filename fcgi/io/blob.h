@@ -4,7 +4,7 @@
  * The name is all that anybody needs to find it again.
  *
  * There is one kind of store, a folder of this machine; others take the place
- * of its four functions.
+ * of its functions.
  */
 #ifndef PLAZA_IO_BLOB_H
 #define PLAZA_IO_BLOB_H
@@ -13,6 +13,7 @@
 #include "base/str.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Who may read a file is known by its name: the first letter. */
 enum blob_class { BLOB_PUBLIC = 'p', BLOB_PRIVATE = 'f' };
@@ -46,6 +47,15 @@ enum problem blob_open(struct blob_store *s, const struct blob_name *name, int *
 /* One that is gone already is fine. */
 enum problem blob_remove(struct blob_store *s, const struct blob_name *name, struct err *err)
 	__attribute__((warn_unused_result));
+
+/*
+ * Looks at some stored files, going on where the call before stopped and from
+ * the start again behind the last one. Gives up to `max` names of those that
+ * were written before `before_s` (Unix seconds), maybe none.
+ */
+#define BLOB_LOOKS 5000
+enum problem blob_old(struct blob_store *s, int64_t before_s, struct blob_name *out, size_t max,
+	size_t *n, struct err *err) __attribute__((warn_unused_result));
 
 /* False when `s` is not exactly such a name. */
 bool blob_name_parse(struct str s, struct blob_name *out);

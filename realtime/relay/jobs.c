@@ -48,6 +48,7 @@ static struct job {
 	{ "purge_auth", 300, purge_auth, 0 },
 	{ "purge_idempotency", 600, purge_idempotency, 0 },
 	{ "purge_feed", 600, purge_feed, 0 },
+	{ "remove_orphans", 60, orphans_remove, 0 },
 };
 
 /* Repeats the job's piece while it finds something to do. */

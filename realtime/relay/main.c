@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/blob.h"
 #include "io/conf.h"
 #include "io/db.h"
 #include "io/mqtt.h"
@@ -106,6 +107,7 @@ open_relay(struct relay *r, struct conf *conf, struct err *err)
 	if (conf_secret(conf, conf->mqtt_secret_file, SECRET_MIN, &secret, err))
 		return false;
 	r->arena = arena_new(ARENA_MAX);
+	r->blobs = blob_local_new(conf->blob_dir);
 	r->db = db_new(&(struct db_options){ .conninfo = conf->db,
 		.user = "plaza_relay",
 		.app = "plaza-relay",
@@ -140,6 +142,7 @@ serve(const char *conf_path)
 	loop(&r);
 	notify_stopping();
 	mqtt_free(r.mqtt);
+	blob_free(r.blobs);
 	db_close(r.db);
 	arena_free(r.arena);
 	conf_free(conf);

@@ -9,12 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct blob_store;
 struct db;
+struct rows;
 struct mqtt;
 
 struct relay {
 	struct db *db;
 	struct mqtt *mqtt;
+	struct blob_store *blobs;
 	struct arena *arena; /* of the current step */
 };
 
@@ -32,6 +35,13 @@ void sweep_publish(struct relay *r, struct str events);
 
 /* Runs the jobs that are due at `now_us` of the monotonic clock. */
 void jobs_run(struct relay *r, int64_t now_us);
+
+/*
+ * A piece of the job that removes stored files which no row has named for a
+ * day: an upload of unknown outcome, a program that ended between row and file.
+ */
+enum problem orphans_remove(struct relay *r, struct rows **rows, struct err *err)
+	__attribute__((warn_unused_result));
 
 /* Documents of `plaza-relay -x`. */
 void describe_topics(struct buf *b);

@@ -38,4 +38,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
     SELECT count(*) FROM gone
 $$;
 
-GRANT EXECUTE ON FUNCTION relay_lead(), job_purge_idempotency(), job_purge_feed() TO plaza_relay;
+-- Names of stored files that nothing shows: no row has them, or only one of a file that was deleted.
+CREATE OR REPLACE FUNCTION job_orphans(p_names text[]) RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+    SELECT u.name
+    FROM unnest(p_names) AS u (name)
+    WHERE NOT EXISTS (SELECT FROM file AS f WHERE f.path = u.name AND f.deleted_at IS NULL)
+      AND NOT EXISTS (SELECT FROM file AS f WHERE f.thumb_path = u.name AND f.deleted_at IS NULL)
+$$;
+
+GRANT EXECUTE ON FUNCTION relay_lead(), job_purge_idempotency(), job_purge_feed(), job_orphans(text[]) TO plaza_relay;

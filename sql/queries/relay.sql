@@ -30,3 +30,8 @@ SELECT job_purge_idempotency() AS done;
 -- query: job_purge_feed () one -> done bigint
 -- Removes feed events older than thirty days.
 SELECT job_purge_feed() AS done;
+
+-- query: job_orphans (names text[]) one read -> done bigint, names text
+-- Those names of stored files that no row holds, with spaces between.
+SELECT count(*) AS done, coalesce(string_agg(o.name, ' '), '') AS names
+FROM job_orphans(:names) AS o (name);

@@ -1,5 +1,8 @@
 """Private files: who may read them, links, quota."""
 import io
+import os
+import shutil
+import signal
 import time
 import urllib.request
 import uuid
@@ -221,6 +224,37 @@ def test_an_upload_whose_outcome_nobody_knows_keeps_its_file(client, sql, nobody
     rows = sql("SELECT id FROM file WHERE owner_id = %s", (client.user["id"],))
     assert len(rows) == 1, "the row was committed"
     assert client.get(f"/files/{rows[0][0]}").body == PDF
+
+
+def test_what_no_row_names_is_removed_after_a_day(client, env, sql):
+    """The relay does it; it begins with it when it starts."""
+    root, day = Path(env.blob_dir), 86400
+
+    def lies(name, age):
+        path = root / name[0] / name[1:3] / name[3:5] / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(PDF)
+        shutil.chown(path, env.run_user)
+        for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+            shutil.chown(folder, env.run_user)
+        os.utime(path, (time.time() - age,) * 2)
+        return path
+    f = kept(client, picture(), "a.jpg", "image/jpeg")
+    named = [root / n[0] / n[1:3] / n[3:5] / n for n in sql("SELECT path, thumb_path FROM file WHERE id = %s", (f["id"],))[0]]
+    for path in named:
+        os.utime(path, (1, 1))
+    gone = kept(client)
+    sql("UPDATE file SET deleted_at = now() WHERE id = %s RETURNING 1", (gone["id"],))
+    name = sql("SELECT path FROM file WHERE id = %s", (gone["id"],))[0][0]
+    orphans = [lies(f"{c}{uuid.uuid4().hex}.jpg", day + 60) for c in "pf" for _ in range(3)] + [lies(name, day + 60)]
+    stay = named + [lies(f"f{uuid.uuid4().hex}.pdf", day - 600), lies("p0000000000-no-name-of-ours", 9 * day)]
+    old = process.service(env, "relay")
+    process.kill(old, signal.SIGTERM)
+    process.restarted(env, "relay", old)
+    process.wait(lambda: not any(p.exists() for p in orphans), 130, "the orphans are gone")
+    assert all(p.exists() for p in stay)
+    for p in stay[-2:]:
+        p.unlink()
 
 
 @pytest.mark.parametrize("ident", ["x", "..", "%2e%2e", str(uuid.UUID(int=0)), str(uuid.UUID(int=5)), "..%2f..%2fetc"])

@@ -37,7 +37,7 @@ foreign systemd/ fcgi/io/notify
 foreign vips/ fcgi/tools/plaza-image
 libc assert.h ctype.h errno.h float.h inttypes.h limits.h locale.h math.h setjmp.h signal.h
 libc stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h time.h
-libc arpa/ dirent.h endian.h fcntl.h fnmatch.h getopt.h grp.h linux/ netdb.h netinet/ poll.h
+libc arpa/ dirent.h endian.h fcntl.h fnmatch.h fts.h getopt.h grp.h linux/ netdb.h netinet/ poll.h
 libc malloc.h pthread.h pwd.h sched.h spawn.h sys/ syslog.h termios.h unistd.h
 ROWS
 }

@@ -25,6 +25,7 @@ static int
 make_store(void **state)
 {
 	(void)state;
+	umask(027);
 	snprintf(dir, sizeof(dir), "/tmp/blob-XXXXXX");
 	store = mkdtemp(dir) ? blob_local_new(dir) : NULL;
 	err = (struct err){ 0 };
@@ -194,14 +195,66 @@ a_missing_folder_is_told_not_hidden(void **state)
 	struct blob_store *lost = blob_local_new("/nowhere/at/all");
 	struct blob_name name;
 	int fd = -1;
+	size_t n;
 
 	(void)state;
 	assert_true(blob_name_parse(STR("p0123456789abcdef0123456789abcdef.jpg"), &name));
 	assert_int_equal(blob_temporary(lost, &fd, &err), P_UNAVAILABLE);
 	assert_int_equal(blob_open(lost, &name, &fd, &err), P_UNAVAILABLE);
 	assert_int_equal(blob_remove(lost, &name, &err), P_UNAVAILABLE);
+	assert_int_equal(blob_old(lost, INT64_MAX, &name, 1, &n, &err), P_UNAVAILABLE);
 	assert_int_equal(fd, -1);
 	blob_free(lost);
+}
+
+/* All names that one round gives, counted. */
+static size_t
+round_of(int64_t before_s, struct blob_name *out, size_t max)
+{
+	size_t n;
+
+	assert_int_equal(blob_old(store, before_s, out, max, &n, &err), P_OK);
+	return n;
+}
+
+static void
+old_files_are_named_and_nothing_else(void **state)
+{
+	struct blob_name kept = put("new", BLOB_PUBLIC), gone = put("old", BLOB_PRIVATE), found[4];
+	struct timespec then[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	char path[BLOB_PATH], whole[128], other[128];
+
+	(void)state;
+	blob_path(&gone, path);
+	snprintf(whole, sizeof(whole), "%s/%s", dir, path);
+	assert_int_equal(utimensat(AT_FDCWD, whole, then, 0), 0);
+	snprintf(other, sizeof(other), "%s/notes.txt", dir);
+	int fd = open(other, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(futimens(fd, then), 0);
+	close(fd);
+	snprintf(other, sizeof(other), "%s/%s", dir, kept.z);
+	assert_int_equal(symlink(whole, other), 0);
+
+	assert_int_equal(round_of(2000, found, 4), 1);
+	assert_string_equal(found[0].z, gone.z);
+	assert_int_equal(round_of(1000, found, 4), 0);
+	assert_int_equal(round_of(INT64_MAX, found, 4), 2);
+}
+
+static void
+a_round_goes_on_where_it_stopped(void **state)
+{
+	struct blob_name a = put("a", BLOB_PUBLIC), b = put("b", BLOB_PUBLIC), found[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(round_of(INT64_MAX, &found[0], 1), 1);
+		assert_int_equal(round_of(INT64_MAX, &found[1], 1), 1);
+		assert_string_not_equal(found[0].z, found[1].z);
+		assert_true(strcmp(a.z, found[0].z) == 0 || strcmp(a.z, found[1].z) == 0);
+		assert_true(strcmp(b.z, found[0].z) == 0 || strcmp(b.z, found[1].z) == 0);
+		assert_int_equal(round_of(INT64_MAX, found, 1), 0);
+	}
 }
 
 int
@@ -215,6 +268,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			what_was_removed_is_gone_and_may_be_removed_again, make_store, drop_store),
 		cmocka_unit_test_setup_teardown(links_lead_nowhere, make_store, drop_store),
+		cmocka_unit_test_setup_teardown(
+			old_files_are_named_and_nothing_else, make_store, drop_store),
+		cmocka_unit_test_setup_teardown(
+			a_round_goes_on_where_it_stopped, make_store, drop_store),
 		cmocka_unit_test(only_exact_names_are_names),
 		cmocka_unit_test(a_missing_folder_is_told_not_hidden),
 	};
