@@ -121,7 +121,10 @@ file_upload(struct request *req)
 	struct uuid id = uuid_new();
 	char text[UUID_TEXT + 1];
 
-	enum problem p = upload_read(req, "file", NULL, &part, &none);
+	/* Who has no room costs no decoding; the insert decides. */
+	enum problem p = q_file_check(req->db, &(struct q_file_check){ 0 }, &rows, &req->err);
+	if (!p)
+		p = upload_read(req, "file", NULL, &part, &none);
 	if (!p)
 		p = upload_store(req, part, BLOB_PRIVATE, &u);
 	if (p)

@@ -11,24 +11,37 @@ $$;
 
 -- ---- private files ----
 
--- 200 files and 500 MiB a user.
+-- 200 files and 500 MiB a user, with one more of p_size bytes.
+CREATE OR REPLACE FUNCTION file_quota(p_user uuid, p_size bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+DECLARE
+    files bigint;
+    bytes bigint;
+BEGIN
+    SELECT count(*), coalesce(sum(size), 0) INTO files, bytes
+    FROM file
+    WHERE owner_id = p_user AND access = 'private' AND deleted_at IS NULL;
+    IF files >= 200 OR bytes + p_size > 524288000 THEN
+        PERFORM raise_problem('quota-exceeded', files || ' files with ' || bytes || ' bytes are kept already.');
+    END IF;
+END $$;
+
+-- Before a file is read: whether even the smallest one would fit.
+CREATE OR REPLACE FUNCTION file_check() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+    SELECT file_quota(app_me(), 1)
+$$;
+
 CREATE OR REPLACE FUNCTION file_create(p_id uuid, p_kind text, p_name text, p_media_type text, p_size bigint,
                                        p_path text, p_thumb_path text, p_width int, p_height int)
 RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
-    me    uuid := app_me();
-    files bigint;
-    bytes bigint;
-    f     file;
+    me uuid := app_me();
+    f  file;
 BEGIN
     -- One after the other, or two uploads would both be the last that fits.
     PERFORM FROM account WHERE id = me FOR NO KEY UPDATE;
-    SELECT count(*), coalesce(sum(size), 0) INTO files, bytes
-    FROM file
-    WHERE owner_id = me AND access = 'private' AND deleted_at IS NULL;
-    IF files >= 200 OR bytes + p_size > 524288000 THEN
-        PERFORM raise_problem('quota-exceeded', files || ' files with ' || bytes || ' bytes are kept already.');
-    END IF;
+    PERFORM file_quota(me, p_size);
     INSERT INTO file (id, owner_id, kind, access, name, media_type, size, path, thumb_path, width, height)
     VALUES (p_id, me, p_kind, 'private', p_name, p_media_type, p_size, p_path, p_thumb_path, p_width, p_height)
     RETURNING * INTO f;
@@ -147,7 +160,7 @@ BEGIN
     RETURN QUERY SELECT v.body, v.etag, product_tell(p, 'updated', '{images}') FROM product_view(p) AS v;
 END $$;
 
-GRANT EXECUTE ON FUNCTION file_create(uuid, text, text, text, bigint, text, text, int, int), file_open(uuid),
+GRANT EXECUTE ON FUNCTION file_check(), file_create(uuid, text, text, text, bigint, text, text, int, int), file_open(uuid),
     file_open_signed(uuid), file_delete(uuid), product_image_check(uuid),
     product_image_add(uuid, uuid, text, text, bigint, text, text, int, int, text), product_image_remove(uuid, uuid),
     product_image_order(uuid, uuid[])

@@ -1,5 +1,9 @@
 -- Uploaded files and the pictures of products.
 
+-- query: file_check () exec read
+-- Whether the caller has room for one more file.
+SELECT file_check();
+
 -- query: file_create (id uuid, kind text, name text, media_type text, size bigint, path text, thumb_path text?,
 --     width int?, height int?) one -> body text
 -- Keeps a private file of the caller.

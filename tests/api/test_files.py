@@ -183,16 +183,28 @@ def test_a_form_without_a_file_or_with_too_much_is_refused(client):
     assert client.upload("/files", [("file", "a.pdf", "application/pdf", PDF)], {"owner": "x"}).problem == "bad-multipart"
 
 
-@pytest.mark.parametrize("files,size", [(200, 1), (10, 52428800)])
-def test_r59_a_quota_bounds_what_a_user_keeps(client, sql, files, size, env):
+def fill(client, sql, files, size):
     sql("INSERT INTO file (id, owner_id, kind, access, name, media_type, size, path) "
         "SELECT uuid_v7(), %s, 'document', 'private', 'x.pdf', 'application/pdf', %s, uuid_v7()::text FROM generate_series(1, %s)",
         (client.user["id"], size, files))
+
+
+@pytest.mark.parametrize("files,size", [(200, 1), (10, 52428800)])
+def test_r59_a_quota_bounds_what_a_user_keeps(client, sql, files, size, env):
+    fill(client, sql, files, size)
     before = set(Path(env.blob_dir).rglob("*.*"))
     assert keep(client).problem == "quota-exceeded"
+    assert keep(client, b"no file of any kind").problem == "quota-exceeded", "told before the file is looked at"
     assert set(Path(env.blob_dir).rglob("*.*")) == before
     sql("DELETE FROM file WHERE id = (SELECT id FROM file WHERE owner_id = %s LIMIT 1)", (client.user["id"],))
     assert keep(client).status == 201
+
+
+def test_r59_a_file_larger_than_what_is_left_is_refused_when_its_size_is_known(client, sql, env):
+    fill(client, sql, 10, 52428799)
+    before = set(Path(env.blob_dir).rglob("*.*"))
+    assert keep(client).problem == "quota-exceeded"
+    assert set(Path(env.blob_dir).rglob("*.*")) == before
 
 
 @pytest.fixture
