@@ -15,11 +15,13 @@
 
 struct file_query {
 	const int64_t *exp;
+	const struct uuid *by;
 	struct str sig;
 	bool thumb;
 };
 static const struct field file_query_fields[] = {
 	FIELD(file_query, exp, T_INT, .min = 1, .doc = "of a signed link"),
+	FIELD(file_query, by, T_UUID, .doc = "of a signed link: who asked for it"),
 	FIELD(file_query, sig, T_TEXT, .max = 64, .doc = "of a signed link, instead of a token"),
 	FIELD(file_query, thumb, T_BOOL, .has_default = true, .doc = "the thumbnail, of images"),
 };
@@ -48,15 +50,17 @@ static const struct schema link_out = SCHEMA_OUT("FileLink", link_out_fields);
 
 /* ---- links ---- */
 
+/* A link is made for a user, whose right to the file is asked for again when it is used. */
 static struct str
-signature(struct request *req, const struct uuid *id, int64_t exp)
+signature(struct request *req, const struct uuid *id, const struct uuid *by, int64_t exp)
 {
 	uint8_t mac[SHA256_BYTES];
-	char text[UUID_TEXT + 1];
+	char file[UUID_TEXT + 1], user[UUID_TEXT + 1];
 	struct buf b;
 
-	uuid_text(id, text);
-	const char *what = arena_printf(req->arena, "file %s %lld", text, (long long)exp);
+	uuid_text(id, file);
+	uuid_text(by, user);
+	const char *what = arena_printf(req->arena, "file %s %s %lld", file, user, (long long)exp);
 	hmac_sha256(str_of(req->app->blob_secret), str_of(what), mac);
 	buf_init(&b, req->arena, SIG_TEXT);
 	base64url_put(&b, mac, sizeof(mac));
@@ -69,7 +73,7 @@ link_check(struct request *req, const struct uuid *id)
 	const struct file_query *in = req->query;
 	int64_t now = clock_unix_s();
 
-	if (!in->exp || !secret_eq(in->sig, signature(req, id, *in->exp)))
+	if (!in->exp || !in->by || !secret_eq(in->sig, signature(req, id, in->by, *in->exp)))
 		return ERR_SAY(&req->err, P_FORBIDDEN, "the link is not one of ours");
 	if (*in->exp <= now || *in->exp > now + LINK_TTL_S)
 		return ERR_SAY(&req->err, P_FORBIDDEN, "the link has expired");
@@ -80,7 +84,7 @@ static enum problem
 file_link(struct request *req)
 {
 	int64_t exp = clock_unix_s() + LINK_TTL_S;
-	char id[UUID_TEXT + 1], at[RFC3339_TEXT + 1];
+	char id[UUID_TEXT + 1], by[UUID_TEXT + 1], at[RFC3339_TEXT + 1];
 	struct q_file_open q;
 	struct rows *rows;
 	struct jsonw w;
@@ -94,8 +98,9 @@ file_link(struct request *req)
 	if (rows_count(rows) == 0)
 		return ERR(&req->err, P_NOT_FOUND, "no such file for the caller");
 	uuid_text(&q.id, id);
-	const char *url = arena_printf(req->arena, "/files/%s?exp=%lld&sig=%.*s", id,
-		(long long)exp, STR_ARG(signature(req, &q.id, exp)));
+	uuid_text(&req->who.user, by);
+	const char *url = arena_printf(req->arena, "/files/%s?exp=%lld&by=%s&sig=%.*s", id,
+		(long long)exp, by, STR_ARG(signature(req, &q.id, &req->who.user, exp)));
 	bool image = rows_str(rows, 0, Q_FILE_OPEN_THUMB_PATH).p != NULL;
 	clock_rfc3339(exp * 1000, at);
 	buf_init(&b, req->arena, 4 * LINK_MAX);
@@ -179,8 +184,9 @@ file_get(struct request *req)
 	if (p)
 		return p;
 	if (in->sig.p)
-		p = q_file_open_signed(
-			req->db, &(struct q_file_open_signed){ .id = q.id }, &rows, &req->err);
+		p = q_file_open_signed(req->db,
+			&(struct q_file_open_signed){ .id = q.id, .by = *in->by }, &rows,
+			&req->err);
 	else
 		p = q_file_open(req->db, &q, &rows, &req->err);
 	if (p)
@@ -221,7 +227,9 @@ static const struct route rows[] = {
 		       "link" },
 	{ HTTP_GET, "/files/:id/link", file_link, .roles = ROLE_ANY, .bare = true,
 		.returns = &link_out, .tag = "Files", .name = "fileLink",
-		.doc = "A link that works for ten minutes without a token, for pages" },
+		.doc = "A link that works without a token, for pages: ten minutes, while the "
+		       "caller may read "
+		       "the file" },
 	{ HTTP_DELETE, "/files/:id", file_delete, .roles = ROLE_ANY, .bare = true, .status = 204,
 		.limit = LIMIT_WRITE, .tag = "Files", .name = "fileDelete",
 		.doc = "Removes an own file" },

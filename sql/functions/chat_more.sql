@@ -123,12 +123,12 @@ BEGIN
     WHERE c.id = p_chat AND NOT c.blocked AND m.account_id <> app_uid();
 END $$;
 
--- Whether a file may be read because a conversation of the caller shows it.
-CREATE OR REPLACE FUNCTION file_in_my_chat(p_file uuid) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+-- Whether a user may read a file because a conversation of theirs shows it.
+CREATE OR REPLACE FUNCTION file_in_chat_of(p_file uuid, p_user uuid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = plaza, pg_temp AS $$
     SELECT EXISTS (SELECT FROM message_file AS f
                    JOIN chat_member AS m ON m.chat_id = f.chat_id
-                   WHERE f.file_id = p_file AND m.account_id = app_uid())
+                   WHERE f.file_id = p_file AND m.account_id = p_user)
 $$;
 
 -- ---- blocks and reports ----
@@ -197,4 +197,4 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION chat_open(uuid, uuid, uuid), chat_flag(uuid, boolean, boolean, boolean), typing_peers(uuid),
-    file_in_my_chat(uuid), user_block(uuid, boolean), user_report(uuid, uuid, uuid, bigint, text, text) TO plaza_web;
+    user_block(uuid, boolean), user_report(uuid, uuid, uuid, bigint, text, text) TO plaza_web;

@@ -59,16 +59,19 @@ BEGIN
         SELECT f.path, f.thumb_path, f.media_type, f.name
         FROM file AS f
         WHERE f.id = p_id AND f.deleted_at IS NULL AND f.access = 'private'
-          AND (f.owner_id = me OR file_in_my_chat(f.id));
+          AND (f.owner_id = me OR file_in_chat_of(f.id, me));
 END $$;
 
--- A file for somebody who holds a signed link to it; the program has checked the signature.
-CREATE OR REPLACE FUNCTION file_open_signed(p_id uuid)
+-- A file for somebody who holds a signed link to it; the program has checked the signature. A link opens no more than
+-- the user who asked for it may read now.
+CREATE OR REPLACE FUNCTION file_open_signed(p_id uuid, p_by uuid)
 RETURNS TABLE (path text, thumb_path text, media_type text, name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
     SELECT f.path, f.thumb_path, f.media_type, f.name
     FROM file AS f
     WHERE f.id = p_id AND f.deleted_at IS NULL AND f.access = 'private'
+      AND (f.owner_id = p_by OR file_in_chat_of(f.id, p_by))
+      AND EXISTS (SELECT FROM account AS a WHERE a.id = p_by AND a.status = 'active')
 $$;
 
 CREATE OR REPLACE FUNCTION file_delete(p_id uuid)
@@ -161,7 +164,7 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION file_check(), file_create(uuid, text, text, text, bigint, text, text, int, int), file_open(uuid),
-    file_open_signed(uuid), file_delete(uuid), product_image_check(uuid),
+    file_open_signed(uuid, uuid), file_delete(uuid), product_image_check(uuid),
     product_image_add(uuid, uuid, text, text, bigint, text, text, int, int, text), product_image_remove(uuid, uuid),
     product_image_order(uuid, uuid[])
     TO plaza_web;

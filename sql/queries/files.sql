@@ -14,10 +14,10 @@ SELECT file_create(:id, :kind, :name, :media_type, :size, :path, :thumb_path, :w
 SELECT f.path, f.thumb_path, f.media_type, f.name
 FROM file_open(:id) AS f;
 
--- query: file_open_signed (id uuid) maybe read -> path text, thumb_path text, media_type text, name text
--- A file for the holder of a signed link.
+-- query: file_open_signed (id uuid, by uuid) maybe read -> path text, thumb_path text, media_type text, name text
+-- A file for the holder of a link that was signed for a user.
 SELECT f.path, f.thumb_path, f.media_type, f.name
-FROM file_open_signed(:id) AS f;
+FROM file_open_signed(:id, :by) AS f;
 
 -- query: file_delete (id uuid) one -> path text, thumb_path text
 -- Forgets a private file of the caller.

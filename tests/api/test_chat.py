@@ -184,7 +184,7 @@ def test_files_are_the_senders_and_open_to_members_only(pair, stranger, sql):
         assert buyer.post(f"/chats/{chat}/messages", {"type": kind, "fileIds": files}).problem == "invalid"
 
     def may_read(who):
-        return sql("SELECT set_config('plaza.uid', %s, false); SELECT file_in_my_chat(%s)", (who.user["id"], mine))[0][0]
+        return sql("SELECT file_in_chat_of(%s, %s)", (mine, who.user["id"]))[0][0]
     assert may_read(seller) and may_read(buyer) and not may_read(stranger)
     assert buyer.delete(f"/chats/{chat}/messages/{shown['id']}").status == 204
     assert not may_read(seller)

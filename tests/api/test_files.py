@@ -126,17 +126,34 @@ def test_a_forged_link_opens_nothing(client, users, anonymous):
     f, other = kept(client), kept(client)
     url = client.get(f["url"] + "/link").json["url"]
     path, query = url.split("?")
-    exp = int(query.split("exp=")[1].split("&")[0])
-    sig = query.split("sig=")[1]
-    forged = [f"{path}?exp={exp + 1}&sig={sig}", f"{path}?exp={exp - 1}&sig={sig}", f"{other['url']}?exp={exp}&sig={sig}",
-              f"{path}?exp={exp}&sig={sig[:-1]}", f"{path}?exp={exp}&sig={sig}A", f"{path}?exp={exp}&sig=", f"{path}?sig={sig}",
-              f"{path}?exp={exp}&sig={'A' * 43}", f"{path}?exp={exp}&sig={sig.swapcase()}"]
+    exp, by, sig = (part.split("=")[1] for part in query.split("&"))
+    exp = int(exp)
+    forged = [f"{path}?exp={exp + 1}&by={by}&sig={sig}", f"{path}?exp={exp - 1}&by={by}&sig={sig}",
+              f"{path}?exp={exp}&sig={sig}", f"{path}?exp={exp}&by={uuid.uuid4()}&sig={sig}", f"{path}?by={by}&sig={sig}",
+              *(f"{at}?exp={exp}&by={by}&sig={bad}" for at, bad in (
+                  (other["url"], sig), (path, sig[:-1]), (path, sig + "A"), (path, ""), (path, "A" * 43), (path, sig.swapcase())))]
     for bad in forged:
         assert anonymous.get(bad).problem == "forbidden", bad
         assert users.client().get(bad).problem == "forbidden"
-    assert anonymous.get(f"{path}?exp={exp}").problem == "unauthenticated"
-    assert anonymous.get(f"{path}?exp=0&sig={sig}").problem == "invalid"
+    assert anonymous.get(f"{path}?exp={exp}&by={by}").problem == "unauthenticated"
+    assert anonymous.get(f"{path}?exp=0&by={by}&sig={sig}").problem == "invalid"
     assert anonymous.get(url).status == 200
+
+
+def test_a_link_ends_with_the_right_of_the_user_it_was_made_for(users, sql, anonymous):
+    ann, bob, eve = users.client(), users.client(), users.client()
+    f = kept(ann)
+    chat = ann.post("/chats", {"peerId": bob.user["id"]}).json["id"]
+    sent = ann.post(f"/chats/{chat}/messages", {"cmid": str(uuid.uuid4()), "type": "file", "body": "", "attachments": [f["id"]]}).json
+    hers, his = (who.get(f["url"] + "/link").json["url"] for who in (ann, bob))
+    assert anonymous.get(hers).body == anonymous.get(his).body == PDF
+    for other in (ann, eve):
+        assert anonymous.get(his.replace(bob.user["id"], other.user["id"])).problem == "forbidden"
+    assert ann.delete(f"/chats/{chat}/messages/{sent['id']}").status == 204
+    assert anonymous.get(his).problem == "not-found"
+    assert anonymous.get(hers).body == PDF, "it is still her file"
+    sql("UPDATE account SET status = 'suspended' WHERE id = %s", (ann.user["id"],))
+    assert anonymous.get(hers).problem == "not-found"
 
 
 def test_an_old_link_is_dead(client, anonymous, env):
@@ -148,8 +165,9 @@ def test_an_old_link_is_dead(client, anonymous, env):
     secret = (Path(env.run_dir) / "conf/blob.secret").read_text().strip().encode()
 
     def link(exp):
-        mac = hmac.new(secret, f"file {f['id']} {exp}".encode(), hashlib.sha256).digest()
-        return f"{f['url']}?exp={exp}&sig={base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+        by = client.user["id"]
+        mac = hmac.new(secret, f"file {f['id']} {by} {exp}".encode(), hashlib.sha256).digest()
+        return f"{f['url']}?exp={exp}&by={by}&sig={base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
     now = int(time.time())
     assert anonymous.get(link(now + 60)).status == 200
     assert anonymous.get(link(now - 1)).problem == "forbidden"
