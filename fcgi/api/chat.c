@@ -81,7 +81,7 @@ static const struct field typing_fields[] = {
 };
 static const struct schema typing_schema = SCHEMA("Typing", typing, typing_fields);
 
-static const char *const chat_kinds[] = { "private", "group", NULL };
+static const char *const chat_kinds[] = { "private", NULL };
 static const struct field peer_fields[] = {
 	OUT("id", T_UUID),
 	OUT("name", T_TEXT),

@@ -241,6 +241,19 @@ print_operation(struct jsonw *w, enum topic_kind kind)
 	jsonw_obj_end(w);
 }
 
+/* False of topics where only the operator's programs send, in a form of their own. */
+static bool
+carries(enum topic_kind kind)
+{
+	size_t n;
+	const struct event_info *rows = event_rows(&n);
+
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].topics & (1u << kind))
+			return true;
+	return kind == TOPIC_UPLINK;
+}
+
 /* Topics between our own programs are no part of the public document. */
 static void
 each_channel(struct jsonw *w, const char *key, void (*print)(struct jsonw *w, enum topic_kind kind))
@@ -248,7 +261,8 @@ each_channel(struct jsonw *w, const char *key, void (*print)(struct jsonw *w, en
 	jsonw_key(w, key);
 	jsonw_obj(w);
 	for (int k = 0; k < TOPIC_KINDS; k++)
-		if (topic_info((enum topic_kind)k)->dir != TOPIC_DIR_CONTROL)
+		if (topic_info((enum topic_kind)k)->dir != TOPIC_DIR_CONTROL &&
+			carries((enum topic_kind)k))
 			print(w, (enum topic_kind)k);
 	jsonw_obj_end(w);
 }

@@ -120,7 +120,6 @@ DECLARE
     me        uuid := plaza.app_uid();
     v_ts      text := plaza.iso(now());
     v_extra   text := '';
-    v_kind    text;
     v_blocked boolean;
     v_seq     bigint;
     v_doc     text;
@@ -136,15 +135,13 @@ DECLARE
 BEGIN
     UPDATE plaza.chat AS c
     SET last_seq = c.last_seq + 1, last_message_at = now()
-    WHERE c.id = p_chat AND (c.buyer_id = me OR c.seller_id = me OR c.kind = 'group')
-    RETURNING c.kind, c.blocked, c.last_seq, least(c.buyer_id, c.seller_id), greatest(c.buyer_id, c.seller_id)
-    INTO v_kind, v_blocked, v_seq, one, two;
+    WHERE c.id = p_chat AND (c.buyer_id = me OR c.seller_id = me)
+    RETURNING c.blocked, c.last_seq, least(c.buyer_id, c.seller_id), greatest(c.buyer_id, c.seller_id)
+    INTO v_blocked, v_seq, one, two;
     IF NOT FOUND THEN
         PERFORM plaza.raise_problem('not-found');
     ELSIF v_blocked THEN
         PERFORM plaza.raise_problem('blocked');
-    ELSIF v_kind = 'group' THEN
-        PERFORM plaza.chat_enter(p_chat);
     END IF;
     IF p_reply IS NOT NULL OR p_files IS NOT NULL OR p_product IS NOT NULL THEN
         v_extra := plaza.message_extra(p_chat, p_type, p_reply, p_files, p_product);
@@ -157,10 +154,6 @@ BEGIN
         INSERT INTO plaza.message_file (file_id, chat_id, seq)
         SELECT DISTINCT u.id, p_chat, v_seq
         FROM unnest(p_files) AS u (id);
-    END IF;
-    IF v_kind = 'group' THEN
-        events := plaza.message_fan_out(p_chat, v_seq, me, v_doc, body);
-        RETURN;
     END IF;
     UPDATE plaza.feed_head AS h SET last_us = h.last_us + 1 WHERE h.account_id = one
     RETURNING h.last_us, h.epoch INTO one_us, one_epoch;
@@ -217,26 +210,6 @@ BEGIN
         PERFORM raise_problem('message-conflict');
     END IF;
     RETURN same;
-END $$;
-
--- A message in the feeds of a group, for the price of one row of the outbox.
-CREATE OR REPLACE FUNCTION message_fan_out(p_chat uuid, p_seq bigint, p_sender uuid, p_doc text, p_sent text)
-RETURNS text LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
-DECLARE
-    v_ts     text := iso(now());
-    member   uuid;
-    head     feed_head;
-    v_type   text;
-    lines    text[] := '{}'::text[];
-BEGIN
-    FOR member IN SELECT m.account_id FROM chat_member AS m WHERE m.chat_id = p_chat ORDER BY m.account_id LOOP
-        v_type := CASE WHEN member = p_sender THEN 'message:sent' ELSE 'message:receive' END;
-        UPDATE feed_head SET last_us = last_us + 1 WHERE account_id = member RETURNING * INTO head;
-        INSERT INTO feed (account_id, us, type, chat_id, seq) VALUES (member, head.last_us, v_type, p_chat, p_seq);
-        lines := lines || feed_line(member, v_type, head.last_us, head.epoch, v_ts,
-                                    CASE WHEN member = p_sender THEN p_sent ELSE p_doc END);
-    END LOOP;
-    RETURN emit_all(lines);
 END $$;
 
 -- ---- editing and removing: only while nobody else has read it ----
@@ -317,7 +290,7 @@ END $$;
 
 -- Moves the caller's receipts forward, never back and never beyond the last message. What is read was delivered. Only a
 -- change is told: a reading to everybody, so that the reader's other devices clear their badges too, a delivery to the
--- others; in a group to nobody but the reader, or each message would be told as often as there are members.
+-- others.
 CREATE OR REPLACE FUNCTION chat_receipt(p_chat uuid, p_seq bigint, p_read boolean) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
@@ -340,14 +313,10 @@ BEGIN
     SET read_seq = CASE WHEN p_read THEN upto ELSE read_seq END, recv_seq = greatest(recv_seq, upto)
     WHERE chat_id = p_chat AND account_id = me;
     v_data := '{"chatId":"' || p_chat || '","seq":' || upto || ',"userId":"' || me || '"}';
-    IF p_read AND c.kind = 'private' THEN
+    IF p_read THEN
         RETURN chat_tell(p_chat, 'message:read', v_data);
-    ELSIF p_read THEN
-        RETURN feed_append(me, 'message:read', v_data);
-    ELSIF c.kind = 'private' THEN
-        RETURN chat_tell(p_chat, 'message:delivered', v_data, NULL, me);
     END IF;
-    RETURN '';
+    RETURN chat_tell(p_chat, 'message:delivered', v_data, NULL, me);
 END $$;
 
 GRANT EXECUTE ON FUNCTION message_send(uuid, uuid, text, text, bigint, uuid[], uuid),

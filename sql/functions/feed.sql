@@ -22,7 +22,7 @@ DECLARE
 BEGIN
     FOR seen IN
         SELECT c.id, max(f.seq) AS seq,
-               CASE WHEN c.kind = 'group' THEN NULL WHEN c.buyer_id = me THEN c.seller_id ELSE c.buyer_id END AS peer
+               CASE WHEN c.buyer_id = me THEN c.seller_id ELSE c.buyer_id END AS peer
         FROM feed AS f
         JOIN chat AS c ON c.id = f.chat_id
         WHERE f.account_id = me AND f.us > p_from AND f.us <= p_us AND f.type = 'message:receive'
@@ -31,7 +31,7 @@ BEGIN
     LOOP
         UPDATE chat_member AS m SET recv_seq = seen.seq
         WHERE m.chat_id = seen.id AND m.account_id = me AND m.recv_seq < seen.seq;
-        IF FOUND AND seen.peer IS NOT NULL THEN
+        IF FOUND THEN
             peers := peers || seen.peer;
             data := data || ('{"chatId":"' || seen.id || '","seq":' || seen.seq || ',"userId":"' || me || '"}');
         END IF;
