@@ -2,25 +2,29 @@
 import signal
 import time
 
+import pytest
+
 from plazatest import process
 
 CRASHES = 3
 READY_S = 5.0
 
 
-def test_f22_a_crash_of_the_server_loses_nothing_acknowledged(env, scene, note):
-    """The server ends at once, with all its backends, and the next start replays the log (pg_ctl stop -m immediate)."""
+@pytest.mark.parametrize("sig", [signal.SIGQUIT, signal.SIGKILL], ids=["immediate", "kill -9"])
+def test_f22_a_crash_of_the_server_loses_nothing_acknowledged(env, scene, note, sig):
+    """The server ends at once, with all its backends (pg_ctl stop -m immediate) or leaving them to find out, and the
+    next start replays the log."""
     probe, slowest = scene.users.anonymous(), 0.0
     with scene.load() as load:
         for _ in range(CRASHES):
             time.sleep(scene.rng.uniform(1, 2))
             begin, old = time.monotonic(), process.service(env, "postgres")
-            process.kill(old, signal.SIGQUIT)
+            process.kill(old, sig)
             process.restarted(env, "postgres", old)
             process.wait(lambda: probe.get("/health/ready").status == 200, 2 * READY_S, "ready again")
             slowest = max(slowest, time.monotonic() - begin)
         time.sleep(1)
-    note(f"PostgreSQL crashed {CRASHES} times, seed {scene.seed}: {load}; ready within {slowest:.1f} s")
+    note(f"PostgreSQL crashed {CRASHES} times by {sig.name}, seed {scene.seed}: {load}; ready within {slowest:.1f} s")
     assert slowest < READY_S
     for _, status, r in load.bad:
         assert status == 503 and r.problem == "unavailable" and int(r.headers["Retry-After"]) > 0, (status, r)
