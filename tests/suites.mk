@@ -2,7 +2,7 @@
 # Each starts one with deploy/run, which builds the programs of this profile.
 # check-contract joins the exchanges of the suites that have run before it.
 SUITE_ENV = PLAZA_PROFILE=$(PROFILE) $(if $(WEB),WEB=$(WEB)) \
-	$(if $(filter asan,$(PROFILE)),ASAN_OPTIONS=abort_on_error=0:detect_leaks=1)
+	$(if $(filter asan,$(PROFILE)),ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:allocator_may_return_null=1)
 SUITE     = $(SUITE_ENV) tests/lib/run-suite.sh $(B)
 CONTRACT  = /usr/bin/python3 tests/lib/contract.py $(B)/openapi.json $(B)/asyncapi.json $(B)/routes.txt
 
