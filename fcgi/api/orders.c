@@ -366,7 +366,7 @@ order_complete(struct request *req)
 #define CHECKOUT_PROBLEMS                                                                      \
 	{                                                                                      \
 		P_CART_EMPTY, P_OUT_OF_STOCK, P_PRICE_CHANGED, P_CONFLICT, P_PAYMENT_DECLINED, \
-			P_NOT_FOUND, P_PRECONDITION                                            \
+			P_NOT_FOUND, P_PRECONDITION, P_OWN_PRODUCT                             \
 	}
 #define STEP_PROBLEMS                            \
 	{                                        \

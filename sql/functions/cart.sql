@@ -72,15 +72,18 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- What a cart can hold: an amount that JSON readers know exactly, in one currency, for one purchase is one charge.
+-- What a cart can hold: an amount that JSON readers know exactly, in one currency, for one purchase is one charge;
+-- nothing that the caller sells.
 CREATE OR REPLACE FUNCTION cart_check(p_cart uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     lines  bigint;
     monies bigint;
     total  numeric;
+    own    boolean;
 BEGIN
-    SELECT count(*), count(DISTINCT p.currency), sum(p.price * i.quantity) INTO lines, monies, total
+    SELECT count(*), count(DISTINCT p.currency), sum(p.price * i.quantity), bool_or(p.seller_id = app_uid())
+    INTO lines, monies, total, own
     FROM cart_item AS i
     JOIN product AS p ON p.id = i.product_id
     WHERE i.cart_id = p_cart;
@@ -90,11 +93,13 @@ BEGIN
         PERFORM raise_problem('conflict', 'The products of a cart must have the same currency.');
     ELSIF total > 99999999999999 THEN
         PERFORM raise_problem('conflict', 'The total of the cart is too large.');
+    ELSIF own THEN
+        PERFORM raise_problem('own-product');
     END IF;
 END $$;
 
 -- Adds a guest's lines to a cart of the caller, quantities summed, and closes the guest's; false when there is nothing
--- to add, as after the first time. Lock order: the user's cart, which the caller of this holds, then the guest's.
+-- to add, as after the first time. What the caller sells is left out: it must not keep a seller from signing in. Lock order: the user's cart, which the caller of this holds, then the guest's.
 CREATE OR REPLACE FUNCTION cart_take(p_cart uuid, p_guest uuid) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -106,7 +111,8 @@ BEGIN
     INSERT INTO cart_item (cart_id, product_id, quantity, seen_price, added_at)
     SELECT p_cart, g.product_id, g.quantity, g.seen_price, g.added_at
     FROM cart_item AS g
-    WHERE g.cart_id = p_guest
+    JOIN product AS p ON p.id = g.product_id
+    WHERE g.cart_id = p_guest AND p.seller_id <> app_uid()
     ON CONFLICT (cart_id, product_id)
     DO UPDATE SET quantity = least(cart_item.quantity + EXCLUDED.quantity, 999);
     DELETE FROM cart_item WHERE cart_id = p_guest;

@@ -127,13 +127,16 @@ LANGUAGE plpgsql AS $$
 DECLARE
     known  bigint;
     monies bigint;
+    own    boolean;
 BEGIN
-    SELECT count(*), count(DISTINCT p.currency), sum(p.price * w.n), min(p.currency)
-    INTO known, monies, total, currency
+    SELECT count(*), count(DISTINCT p.currency), sum(p.price * w.n), min(p.currency), bool_or(p.seller_id = app_me())
+    INTO known, monies, total, currency, own
     FROM unnest(p_products, p_quantities) AS w (id, n)
     JOIN product AS p ON p.id = w.id AND p.status = 'active' AND p.deleted_at IS NULL;
     IF known < cardinality(p_products) THEN
         PERFORM raise_problem('not-found', 'There is no such product.');
+    ELSIF own THEN
+        PERFORM raise_problem('own-product');
     ELSIF monies > 1 THEN
         PERFORM raise_problem('conflict', 'The products must have the same currency.');
     ELSIF total > 99999999999999 THEN

@@ -239,6 +239,25 @@ def test_a_merge_that_does_not_fit_changes_nothing(anonymous, client, goods, sho
     assert quantities(anonymous.get(at)) == {euro: 1}
 
 
+def test_nobody_puts_their_own_product_in_a_cart(client, goods, shops, tea):
+    at = f"{API}/carts/{cart(shops[0]).json['id']}"
+    for r in (shops[0].post(f"{at}/products", {"productId": tea}), shops[0].put(f"{at}/products/{tea}", {"quantity": 1})):
+        assert (r.status, r.problem) == (403, "own-product")
+    other = goods.product(shops[1])
+    assert quantities(shops[0].post(f"{at}/products", {"productId": other})) == {other: 1}
+    assert quantities(cart(client, {tea: 1})) == {tea: 1}
+
+
+def test_a_sellers_own_products_stay_behind_at_sign_in(anonymous, goods, tea):
+    seller, other = goods.seller(), goods.seller()
+    own, foreign = goods.product(seller), goods.product(other)
+    at = f"{API}/carts/{guest(anonymous).json['id']}"
+    for product in (own, foreign):
+        assert anonymous.post(f"{at}/products", {"productId": product, "quantity": 2}).status == 200
+    r = seller.post(f"{API}/carts", headers={"X-Cart-Token": anonymous.headers["X-Cart-Token"]})
+    assert (r.status, quantities(r)) == (201, {foreign: 2})
+
+
 def test_many_merges_of_one_cart_count_once(anonymous, users, tea):
     at = f"{API}/carts/{guest(anonymous).json['id']}"
     assert anonymous.post(f"{at}/products", {"productId": tea, "quantity": 2}).status == 200

@@ -294,6 +294,18 @@ def test_a_cancelled_order_gives_units_and_money_back(client, goods, shops, sql)
     assert sql("SELECT captured, refunded FROM order_group WHERE id = %s", (group["id"],)) == [(815, 815)]
 
 
+def test_nobody_buys_their_own_product(goods, shops, sql):
+    seller, (own, foreign) = shops[0], (goods.product(shops[0]), goods.product(shops[1]))
+    for lines in ({own: 1}, {foreign: 1, own: 1}):
+        r = order(seller, lines)
+        assert (r.status, r.problem) == (403, "own-product")
+    assert goods.stock(own, foreign) == [10, 10]
+    made = cart(seller, {foreign: 1}).json["id"]
+    sql("INSERT INTO cart_item (cart_id, product_id, quantity, seen_price) VALUES (%s, %s, 1, 1000)", (made, own))
+    assert checkout(seller, made).problem == "own-product"
+    assert order(seller, {foreign: 1}).status == 201
+
+
 def test_an_unknown_payment_waits_and_then_gives_up(client, goods, shops, sql):
     lines = {goods.product(shops[0]): 2, goods.product(shops[1]): 3}
     group = order(client, lines, UNKNOWN).json
