@@ -1,8 +1,9 @@
-"""Rate limits (R61, R62). The stack of the tests has none, so these run workers of their own that have, on its Redis."""
+"""Rate limits (R26, R61, R62). The stack of the tests has none, so these run workers of their own that have, on its Redis."""
 import getpass
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -18,26 +19,28 @@ _address = itertools.count(1)
 
 
 class Pool:
-    """Some workers of the auth pool behind one socket each."""
+    """Some workers of a pool behind one socket each."""
 
-    def __init__(self, env, folder, count):
+    def __init__(self, env, folder, count, name="auth"):
         conf = folder / "plaza.conf"
         conf.write_text(Path(env.conf).read_text().replace("rate_scale_percent = 100000", "rate_scale_percent = 100"))
         self.sockets = [str(Path(env.web_socket).parent / f"limits-{uuid.uuid4().hex[:8]}.sock") for _ in range(count)]
         same = [] if env.run_user == getpass.getuser() else ["setpriv", "--reuid", env.run_user, "--regid", env.run_user,
                                                              "--init-groups"]
-        self.started = [subprocess.Popen([*same, f"{env.bin_dir}/plaza-fcgi", "-c", str(conf), "-p", "auth", "-s", s],
+        self.started = [subprocess.Popen([*same, f"{env.bin_dir}/plaza-fcgi", "-c", str(conf), "-p", name, "-s", s],
                                          stderr=subprocess.DEVNULL) for s in self.sockets]
         for s in self.sockets:
             process.wait(lambda path=s: os.path.exists(path), 10, "a worker listens")
 
-    def login(self, n, address):
-        """(status, headers in lower case) of an attempt by way of worker n."""
-        body = b'{"email":"nobody@plaza.example","password":"whatever it may be"}'
+    def ask(self, n, method, path, address, body=b"", **more):
+        """(status, headers in lower case) of a request by way of worker n."""
         out = fcgi.exchange(self.sockets[n % len(self.sockets)], fcgi.request(
-            "POST", "/api/v1/auth/login", body=body, CONTENT_TYPE="application/json", REMOTE_ADDR=address), timeout=20,
-            about=("POST", "/api/v1/auth/login"))
+            method, path, body=body, CONTENT_TYPE="application/json", REMOTE_ADDR=address, **more), timeout=20, about=(method, path))
         return fcgi.status(out), fcgi.headers(out)
+
+    def login(self, n, address):
+        return self.ask(n, "POST", "/api/v1/auth/login", address,
+                        b'{"email":"nobody@plaza.example","password":"whatever it may be"}')
 
     def close(self):
         for p, s in zip(self.started, self.sockets):
@@ -47,18 +50,46 @@ class Pool:
 
 
 @pytest.fixture(scope="module")
-def pool(env, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("limits")
-    for f in (folder, folder.parent, folder.parent.parent):
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("limits")
+    for f in (made, made.parent, made.parent.parent):
         f.chmod(0o755)
+    return made
+
+
+@pytest.fixture(scope="module")
+def pool(env, folder):
     p = Pool(env, folder, 2)
     yield p
     p.close()
 
 
+@pytest.fixture(scope="module")
+def web(env, folder):
+    p = Pool(env, folder, 1, "web")
+    yield p
+    p.close()
+
+
+@pytest.fixture
+def counted(env):
+    """counted(class, seconds, whose, hits): so many hits are in that window already."""
+    secret = (Path(env.run_dir) / "conf/redis.secret").read_text().strip()
+
+    def put(name, seconds, whose, hits):
+        commands = (("AUTH", "plaza", secret), ("SET", f"plaza:rl:{name}:{seconds}:{whose}", str(hits), "EX", str(seconds)))
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(env.redis_socket)
+            for c in commands:
+                s.sendall(f"*{len(c)}\r\n".encode() + b"".join(f"${len(a)}\r\n{a}\r\n".encode() for a in c))
+                assert s.recv(100) == b"+OK\r\n"
+    return put
+
+
 @pytest.fixture
 def address():
-    return f"198.51.100.{next(_address)}"
+    """One in a network of its own."""
+    return f"198.51.{next(_address)}.7"
 
 
 def fresh_window():
@@ -85,6 +116,90 @@ def test_r61_a_race_admits_exactly_the_limit(pool, address):
         statuses = [s for s, _ in threads.map(lambda n: pool.login(n, address), range(100))]
     assert sorted(set(statuses)) == [401, 429]
     assert statuses.count(401) == LOGINS_PER_MINUTE
+
+
+def refused(answer, name, quota, seconds):
+    status, headers = answer
+    assert (status, headers.get("ratelimit-policy")) == (429, f'"{name}";q={quota};w={seconds}'), headers
+    assert 1 <= int(headers["retry-after"]) <= seconds
+    return True
+
+
+def test_r26_the_hour_is_counted_too(pool, address, counted):
+    counted("login", 3600, f"{address}/32", 99)
+    assert pool.login(0, address)[0] == 401
+    assert refused(pool.login(1, address), "login", 100, 3600)
+    counted("login", 60, f"{address}/32", LOGINS_PER_MINUTE)
+    assert refused(pool.login(0, address), "login", LOGINS_PER_MINUTE, 60), "the window that ends sooner is told"
+
+
+def test_r26_a_network_is_limited_whatever_its_addresses_are(pool, address):
+    fresh_window()
+    net = address.rsplit(".", 1)[0]
+    loud = [pool.login(n, f"{net}.1")[0] for n in range(60)]
+    assert loud.count(401) == LOGINS_PER_MINUTE, "what is refused does not count for the neighbours"
+    with futures.ThreadPoolExecutor(4) as threads:
+        rest = list(threads.map(lambda n: pool.login(n, f"{net}.{2 + n // 10}"), range(100)))
+    assert [s for s, _ in rest].count(401) == 80
+    assert all(refused(r, "login", 100, 60) for r in rest if r[0] != 401)
+    assert pool.login(0, f"198.52.{net.split('.')[2]}.2")[0] == 401
+
+
+def test_r26_an_ipv6_customer_is_one_address(pool, counted):
+    fresh_window()
+    lot = f"2001:db8:{next(_address):x}"
+    got = [pool.login(n, f"{lot}:1::{n + 1:x}")[0] for n in range(LOGINS_PER_MINUTE + 1)]
+    assert got == [401] * LOGINS_PER_MINUTE + [429]
+    assert pool.login(0, f"{lot}:2::1")[0] == 401
+    counted("login", 60, f"{lot}::/48", 100)
+    assert refused(pool.login(0, f"{lot}:3::1"), "login", 100, 60)
+    assert pool.login(0, f"2001:db8:{next(_address):x}:3::1")[0] == 401
+
+
+def test_r26_an_address_in_the_clothes_of_ipv6_is_the_same(pool, address, counted):
+    counted("login", 60, f"{address}/32", LOGINS_PER_MINUTE)
+    assert refused(pool.login(0, f"::ffff:{address}"), "login", LOGINS_PER_MINUTE, 60)
+
+
+ANYBODY = {
+    "login": (("auth", "POST", "/api/v1/auth/login"), {60: (20, 100), 3600: (100, 500)}),
+    "register": (("auth", "POST", "/api/v1/auth/register"), {600: (20, 100), 3600: (60, 300)}),
+    "refresh": (("auth", "POST", "/api/v1/auth/refresh"), {60: (60, 300), 3600: (1200, 6000)}),
+    "write": (("web", "POST", "/api/v1/carts"), {60: (600, None)}),
+    "search": (("web", "GET", "/api/v1/search?q=tea"), {60: (300, None)}),
+}
+SIGNED_IN = {
+    "write": (("web", "POST", "/api/v1/carts"), {60: 120}),
+    "message": (("web", "POST", f"/api/v1/chats/{uuid.UUID(int=7)}/read"), {10: 50}),
+    "upload": (("web", "POST", "/api/v1/files"), {60: 30, 3600: 300}),
+    "checkout": (("web", "POST", "/api/v1/orders"), {60: 30, 3600: 300}),
+}
+
+
+@pytest.mark.parametrize("name", ANYBODY)
+def test_r62_every_class_limits_addresses(name, pool, web, counted):
+    (where, method, path), windows = ANYBODY[name]
+    workers = {"auth": pool, "web": web}[where]
+    for seconds, quotas in windows.items():
+        for bits, quota in zip((32, 24), quotas):
+            if quota is None:
+                continue
+            address = f"203.0.{next(_address)}.9"
+            counted(name, seconds, f"{address}/32" if bits == 32 else f"{address[:-1]}0/24", quota - 1)
+            body = b"{}" if method == "POST" else b""
+            assert workers.ask(0, method, path, address, body)[0] != 429
+            assert refused(workers.ask(0, method, path, address, body), name, quota, seconds)
+
+
+@pytest.mark.parametrize("name", SIGNED_IN)
+def test_r62_every_class_limits_users_wherever_they_are(name, users, web, counted):
+    (_, method, path), windows = SIGNED_IN[name]
+    for seconds, quota in windows.items():
+        who = users.client()
+        counted(name, seconds, who.user["id"], quota - 1)
+        bearer = {"HTTP_AUTHORIZATION": f"Bearer {who.token}"}
+        assert web.ask(0, method, path, "203.0.113.1", b"{}", **bearer)[0] != 429
+        assert refused(web.ask(0, method, path, "203.0.114.1", b"{}", **bearer), name, quota, seconds)
 
 
 def test_r61_without_redis_there_is_still_a_limit(env, pool, address):
