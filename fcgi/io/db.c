@@ -379,6 +379,7 @@ db_claim_commit(struct db *db, int status, struct str headers, struct str body, 
 	struct q_idem_store store = {
 		.scope = db->claim.scope,
 		.key = db->claim.key,
+		.hash = db->claim.hash,
 		.status = status,
 		.headers = headers,
 		.body = body,

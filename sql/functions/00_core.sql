@@ -58,7 +58,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT to_char(p AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 
--- Claims an Idempotency-Key for this transaction. PZ001 tells that a finished answer waits.
+-- Claims an Idempotency-Key for this transaction by a lock alone: the row comes with the answer. PZ001 tells that a
+-- finished one waits.
 CREATE OR REPLACE FUNCTION idem_claim(p_scope text, p_key text, p_hash text)
 RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
@@ -69,28 +70,24 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended(me::text || p_scope || ' ' || p_key, 0)) THEN
         PERFORM raise_problem('idempotency-key-in-flight', '', 1);
     END IF;
-    INSERT INTO idempotency (account_id, scope, key, hash)
-    VALUES (me, p_scope, p_key, p_hash)
-    ON CONFLICT DO NOTHING;
-    IF FOUND THEN
-        RETURN 'new';
-    END IF;
+    -- Behind the lock: this sees what the one that held it before has committed.
     SELECT i.hash INTO found_hash
     FROM idempotency AS i
     WHERE i.account_id = me AND i.scope = p_scope AND i.key = p_key;
-    IF found_hash <> p_hash THEN
+    IF NOT FOUND THEN
+        RETURN 'new';
+    ELSIF found_hash <> p_hash THEN
         PERFORM raise_problem('idempotency-key-reused');
     END IF;
     RAISE EXCEPTION USING ERRCODE = 'PZ001', MESSAGE = 'replay';
 END $$;
 
-CREATE OR REPLACE FUNCTION idem_store(p_scope text, p_key text, p_status int, p_headers text, p_body text)
+CREATE OR REPLACE FUNCTION idem_store(p_scope text, p_key text, p_hash text, p_status int, p_headers text, p_body text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 BEGIN
-    UPDATE idempotency
-    SET status = p_status, headers = p_headers, body = p_body
-    WHERE account_id = coalesce(app_uid(), '00000000-0000-0000-0000-000000000000')
-      AND scope = p_scope AND key = p_key;
+    INSERT INTO idempotency (account_id, scope, key, hash, status, headers, body)
+    VALUES (coalesce(app_uid(), '00000000-0000-0000-0000-000000000000'), p_scope, p_key, p_hash, p_status, p_headers,
+            p_body);
 END $$;
 
 -- Writes an event for the broker and returns its line for the fast path (see sql/README.md).
@@ -103,16 +100,22 @@ BEGIN
     RETURN n || E'\x1f' || p_topic || E'\x1f' || p_payload || E'\x1e';
 END $$;
 
--- Several events, each as its topic, US, payload, RS, in one row of the outbox. Only the last one carries the row's id:
--- the broker confirms in order.
+-- The lines of several events, each given as its topic, US, payload, RS, that are one row of the outbox. Only the last
+-- one carries the row's id: the broker confirms in order.
+CREATE OR REPLACE FUNCTION event_lines(p_id bigint, p_events text[]) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT concat(E'0\x1f' || nullif(array_to_string(p_events[:cardinality(p_events) - 1], E'0\x1f'), ''),
+                  p_id, E'\x1f', p_events[cardinality(p_events)])
+$$;
+
+-- Writes such a row.
 CREATE OR REPLACE FUNCTION emit_all(p_events text[]) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    last int := cardinality(p_events);
-    n    bigint;
+    n bigint;
 BEGIN
     INSERT INTO outbox (topic, payload) VALUES ('', array_to_string(p_events, '')) RETURNING id INTO n;
-    RETURN concat(E'0\x1f' || nullif(array_to_string(p_events[:last - 1], E'0\x1f'), ''), n, E'\x1f', p_events[last]);
+    RETURN event_lines(n, p_events);
 END $$;
 
 -- The envelope of an event; `us` and `ep` only where it belongs to a feed.
@@ -163,6 +166,6 @@ BEGIN
 END $$;
 
 GRANT EXECUTE ON FUNCTION app_enter(uuid, uuid, text), app_me(), raise_problem(text, text, int), uuid_v7(),
-    iso(timestamptz), idem_claim(text, text, text), idem_store(text, text, int, text, text)
+    iso(timestamptz), idem_claim(text, text, text), idem_store(text, text, text, int, text, text)
     TO plaza_web, plaza_auth, plaza_relay;
 GRANT EXECUTE ON FUNCTION outbox_confirm(bigint[]) TO plaza_web, plaza_auth, plaza_relay;

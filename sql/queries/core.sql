@@ -14,9 +14,8 @@ SELECT i.status, i.headers, i.body
 FROM idempotency AS i
 WHERE i.account_id = coalesce(app_uid(), '00000000-0000-0000-0000-000000000000')
   AND i.scope = :scope
-  AND i.key = :key
-  AND i.status IS NOT NULL;
+  AND i.key = :key;
 
--- query: idem_store (scope text, key text, status int, headers text, body text) exec
+-- query: idem_store (scope text, key text, hash text, status int, headers text, body text) exec
 -- Keeps the answer beside the claim made in the same transaction.
-SELECT idem_store(:scope, :key, :status, :headers, :body);
+SELECT idem_store(:scope, :key, :hash, :status, :headers, :body);
