@@ -24,74 +24,54 @@ $$;
 
 -- ---- events ----
 
--- Tells buyer and seller of each order. The seller's copy goes to the shop, with its place in the seller's feed: one
--- message is enough. A buyer's copies come in the order of the numbers.
-CREATE OR REPLACE FUNCTION order_tell(p_orders orders[], p_type text, p_previous text, p_reason text) RETURNS text
-LANGUAGE plpgsql AS $$
+-- Tells the buyer and the sellers of orders of one purchase, which stand in the order of their numbers. A seller's copy
+-- goes to the shop, with its place in the seller's feed: one message is enough.
+CREATE OR REPLACE FUNCTION order_tell(p_type text, p_buyer uuid, p_sellers uuid[], p_shops uuid[], p_data text[])
+RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     ts     text := iso(now());
+    n      bigint;
     events text[];
 BEGIN
-    -- Feeds are locked in ascending order of the user, as everywhere.
-    PERFORM FROM feed_head AS h
-    WHERE h.account_id = ANY (ARRAY(SELECT o.buyer_id FROM unnest(p_orders) AS o)
-                              || ARRAY(SELECT o.seller_id FROM unnest(p_orders) AS o))
-    ORDER BY h.account_id
-    FOR NO KEY UPDATE;
-    WITH told AS MATERIALIZED (
-        SELECT o.number, o.buyer_id, o.seller_id, o.shop_id, order_event_json(o, p_previous, p_reason) AS data
-        FROM unnest(p_orders) AS o
-    ), copy AS MATERIALIZED (
-        SELECT t.buyer_id AS reader, concat('u/', t.buyer_id, '/in') AS topic, t.number, t.data FROM told AS t
+    WITH copy AS MATERIALIZED (
+        SELECT p_buyer AS reader, 'u/' || p_buyer AS room, t.data, t.place
+        FROM unnest(p_data) WITH ORDINALITY AS t (data, place)
         UNION ALL
-        SELECT t.seller_id, concat('s/', t.shop_id, '/in'), t.number, t.data FROM told AS t
+        SELECT t.seller, 's/' || t.shop, t.data, t.place
+        FROM unnest(p_sellers, p_shops, p_data) WITH ORDINALITY AS t (seller, shop, data, place)
+    ), held AS MATERIALIZED ( -- in ascending order of the user, as everywhere
+        SELECT h.account_id
+        FROM feed_head AS h
+        WHERE h.account_id = ANY (p_sellers || p_buyer)
+        ORDER BY h.account_id
+        FOR NO KEY UPDATE
     ), head AS (
         UPDATE feed_head AS h SET last_us = h.last_us + r.n
-        FROM (SELECT c.reader, count(*) AS n FROM copy AS c GROUP BY c.reader) AS r
-        WHERE h.account_id = r.reader
+        FROM held AS l
+        JOIN (SELECT c.reader, count(*) AS n FROM copy AS c GROUP BY c.reader) AS r ON r.reader = l.account_id
+        WHERE h.account_id = l.account_id
         RETURNING h.account_id, h.last_us - r.n AS us, h.epoch
     ), line AS MATERIALIZED (
-        SELECT c.reader, c.topic, c.data, h.epoch,
-               h.us + row_number() OVER (PARTITION BY c.reader ORDER BY c.number, c.topic) AS us
+        SELECT c.reader, c.room, c.data, h.epoch,
+               h.us + row_number() OVER (PARTITION BY c.reader ORDER BY c.place, c.room) AS us
         FROM copy AS c
         JOIN head AS h ON h.account_id = c.reader
     ), kept AS (
         INSERT INTO feed (account_id, us, type, data)
         SELECT l.reader, l.us, p_type, l.data FROM line AS l
+    ), told AS MATERIALIZED (
+        SELECT array_agg(concat(l.room, E'/in\x1f{"v":1,"t":"', p_type, '","id":"', l.epoch, '-', l.us, '","ep":"', l.epoch,
+                                '","us":', l.us, ',"ts":"', ts, '","d":', l.data, E'}\x1e')) AS events
+        FROM line AS l
+    ), sent AS (
+        INSERT INTO outbox (topic, payload) SELECT '', array_to_string(t.events, '') FROM told AS t
+        RETURNING id
     )
-    SELECT array_agg(concat(l.topic, E'\x1f{"v":1,"t":"', p_type, '","id":"', l.epoch, '-', l.us, '","ep":"', l.epoch,
-                            '","us":', l.us, ',"ts":"', ts, '","d":', l.data, E'}\x1e'))
-    INTO events
-    FROM line AS l;
-    RETURN emit_all(events);
+    SELECT s.id, t.events INTO n, events FROM sent AS s, told AS t;
+    RETURN event_lines(n, events);
 END $$;
 
 -- ---- stock ----
-
--- Takes units of each product, or raises a problem. Stock rows are locked in ascending order of the product; the UPDATE
--- is conditional: whoever comes second sees the first one's result, never an older count. Returns the products whose
--- seller is to be told.
-CREATE OR REPLACE FUNCTION stock_take(p_products uuid[], p_quantities int[]) RETURNS uuid[]
-LANGUAGE plpgsql AS $$
-DECLARE
-    taken uuid[];
-    lows  uuid[];
-BEGIN
-    PERFORM FROM stock AS s WHERE s.product_id = ANY (p_products) ORDER BY s.product_id FOR NO KEY UPDATE;
-    WITH taken AS (
-        UPDATE stock AS s SET quantity = s.quantity - w.n, updated_at = now()
-        FROM unnest(p_products, p_quantities) AS w (id, n)
-        WHERE s.product_id = w.id AND s.quantity >= w.n
-        RETURNING s.product_id, stock_level(s.quantity, s.low_threshold) > s.alerted AS low
-    )
-    SELECT array_agg(t.product_id), array_agg(t.product_id) FILTER (WHERE t.low) INTO taken, lows FROM taken AS t;
-    IF cardinality(p_products) > coalesce(cardinality(taken), 0) THEN
-        PERFORM raise_problem('out-of-stock', 'product ' || min(w.id::text))
-        FROM unnest(p_products) AS w (id)
-        WHERE w.id <> ALL (coalesce(taken, '{}'));
-    END IF;
-    RETURN lows;
-END $$;
 
 -- Gives the units of an order back. The rows are locked in ascending order of the product, before they are changed.
 CREATE OR REPLACE FUNCTION stock_return(p_order uuid) RETURNS void
@@ -120,46 +100,65 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- What the lines cost today: nothing of price, title or seller comes from the client.
-CREATE OR REPLACE FUNCTION order_bill(p_products uuid[], p_quantities int[], p_expected bigint, p_currency text,
-                                      OUT total numeric, OUT currency text)
+-- Takes the units of all lines and tells what they cost today, or raises a problem: nothing of price, title or seller
+-- comes from the client. Stock rows are locked in ascending order of the product; the UPDATE is conditional: whoever
+-- comes second sees the first one's result, never an older count. `lows` are the products whose seller is to be told.
+CREATE OR REPLACE FUNCTION order_take(p_products uuid[], p_quantities int[], p_expected bigint, p_currency text,
+                                      OUT total numeric, OUT currency text, OUT lows uuid[])
 LANGUAGE plpgsql AS $$
 DECLARE
-    known  bigint;
-    monies bigint;
-    own    boolean;
+    me    uuid := app_me();
+    known bigint;
+    own   boolean;
+    other text;
+    taken uuid[];
 BEGIN
-    SELECT count(*), count(DISTINCT p.currency), sum(p.price * w.n), min(p.currency), bool_or(p.seller_id = app_me())
-    INTO known, monies, total, currency, own
-    FROM unnest(p_products, p_quantities) AS w (id, n)
-    JOIN product AS p ON p.id = w.id AND p.status = 'active' AND p.deleted_at IS NULL;
+    WITH line AS MATERIALIZED (
+        SELECT p.id, p.price, p.currency, p.seller_id, w.n
+        FROM unnest(p_products, p_quantities) AS w (id, n)
+        JOIN product AS p ON p.id = w.id AND p.status = 'active' AND p.deleted_at IS NULL
+    ), held AS MATERIALIZED (
+        SELECT l.id, l.n
+        FROM line AS l
+        JOIN stock AS s ON s.product_id = l.id
+        ORDER BY l.id
+        FOR NO KEY UPDATE OF s
+    ), taken AS (
+        UPDATE stock AS s SET quantity = s.quantity - h.n, updated_at = now()
+        FROM held AS h
+        WHERE s.product_id = h.id AND s.quantity >= h.n
+        RETURNING s.product_id, stock_level(s.quantity, s.low_threshold) > s.alerted AS low
+    )
+    SELECT b.known, b.own, b.total, b.currency, b.other, t.ids, t.lows
+    INTO known, own, total, currency, other, taken, lows
+    FROM (SELECT count(*) AS known, bool_or(l.seller_id = me) AS own, sum(l.price * l.n) AS total,
+                 min(l.currency) AS currency, max(l.currency) AS other
+          FROM line AS l) AS b
+    CROSS JOIN (SELECT array_agg(t.product_id) AS ids, array_agg(t.product_id) FILTER (WHERE t.low) AS lows
+                FROM taken AS t) AS t;
     IF known < cardinality(p_products) THEN
         PERFORM raise_problem('not-found', 'There is no such product.');
     ELSIF own THEN
         PERFORM raise_problem('own-product');
-    ELSIF monies > 1 THEN
+    ELSIF currency <> other THEN
         PERFORM raise_problem('conflict', 'The products must have the same currency.');
     ELSIF total > 99999999999999 THEN
         PERFORM raise_problem('conflict', 'The total is too large.');
     ELSIF total <> p_expected OR currency <> p_currency THEN
         PERFORM raise_problem('price-changed', 'The total is ' || total || ' ' || currency || ' now.');
+    ELSIF known > coalesce(cardinality(taken), 0) THEN
+        PERFORM raise_problem('out-of-stock', 'product ' || min(w.id::text))
+        FROM unnest(p_products) AS w (id)
+        WHERE w.id <> ALL (coalesce(taken, '{}'));
     END IF;
 END $$;
 
 -- A purchase with its orders.
-CREATE OR REPLACE FUNCTION order_group_json(g order_group, p_orders orders[]) RETURNS text
+CREATE OR REPLACE FUNCTION order_group_json(g order_group, p_payment text, p_orders text) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT concat('{"id":"', g.id, '","total":{"amount":', g.total, ',"currency":"', g.currency,
         '"},"refunded":{"amount":', g.refunded, ',"currency":"', g.currency,
-        '"},"paymentStatus":"', CASE
-            WHEN bool_or(o.payment_status = 'processing') THEN 'processing'
-            WHEN bool_and(o.payment_status = 'failed') THEN 'failed'
-            WHEN g.refunded = 0 THEN 'paid'
-            WHEN g.refunded = g.captured THEN 'refunded'
-            ELSE 'partially_refunded' END,
-        '","createdAt":"', iso(g.created_at),
-        '","orders":[', string_agg(order_json(o), ',' ORDER BY o.number), ']}')
-    FROM unnest(p_orders) AS o
+        '"},"paymentStatus":"', p_payment, '","createdAt":"', iso(g.created_at), '","orders":[', p_orders, ']}')
 $$;
 
 -- The one way to an order: all or nothing in one transaction. The lines, each product once, come from the arrays or from
@@ -172,9 +171,7 @@ DECLARE
     me      uuid := app_me();
     outcome text := payment_mock(p_token);
     bill    record;
-    lows    uuid[];
-    g       order_group;
-    placed  orders[];
+    made    record;
 BEGIN
     IF p_cart IS NOT NULL THEN
         PERFORM cart_lock(p_cart, NULL, p_version);
@@ -186,43 +183,48 @@ BEGIN
     IF p_products IS NULL THEN
         PERFORM raise_problem('cart-empty');
     END IF;
-    bill := order_bill(p_products, p_quantities, p_expected, p_currency);
-    lows := stock_take(p_products, p_quantities);
-    INSERT INTO order_group (id, buyer_id, cart_id, provider, total, captured, currency)
-    VALUES (p_group, me, p_cart, 'mock', bill.total, CASE outcome WHEN 'paid' THEN bill.total ELSE 0 END, bill.currency)
-    RETURNING * INTO g;
-    WITH line AS MATERIALIZED (
+    bill := order_take(p_products, p_quantities, p_expected, p_currency);
+    WITH purchase AS (
+        INSERT INTO order_group AS g (id, buyer_id, cart_id, provider, total, captured, currency)
+        VALUES (p_group, me, p_cart, 'mock', bill.total, CASE outcome WHEN 'paid' THEN bill.total ELSE 0 END, bill.currency)
+        RETURNING g
+    ), line AS MATERIALIZED (
         SELECT p.id, p.seller_id, p.shop_id, p.title, p.price, w.n
         FROM unnest(p_products, p_quantities) AS w (id, n)
         JOIN product AS p ON p.id = w.id
     ), part AS MATERIALIZED (
         SELECT uuid_v7() AS id, l.seller_id, l.shop_id, sum(l.price * l.n) AS total,
                string_agg(concat('{"productId":"', l.id, '","title":', to_json(l.title), ',"quantity":', l.n,
-                   ',"unitPrice":{"amount":', l.price, ',"currency":"', g.currency,
-                   '"},"subtotal":{"amount":', l.price * l.n, ',"currency":"', g.currency, '"}}'),
+                   ',"unitPrice":{"amount":', l.price, ',"currency":"', bill.currency,
+                   '"},"subtotal":{"amount":', l.price * l.n, ',"currency":"', bill.currency, '"}}'),
                    ',' ORDER BY l.id) AS items
         FROM line AS l
         GROUP BY l.seller_id, l.shop_id
     ), placed AS (
         INSERT INTO orders AS o (id, group_id, buyer_id, seller_id, shop_id, status, payment_status, total, currency,
                                  items, address, note)
-        SELECT p.id, g.id, me, p.seller_id, p.shop_id,
-               CASE outcome WHEN 'paid' THEN 'payment_confirmed' ELSE 'pending' END, outcome, p.total, g.currency,
+        SELECT p.id, p_group, me, p.seller_id, p.shop_id,
+               CASE outcome WHEN 'paid' THEN 'payment_confirmed' ELSE 'pending' END, outcome, p.total, bill.currency,
                concat('[', p.items, ']'), p_address, p_note
         FROM part AS p
-        RETURNING o
+        RETURNING o.number, o.seller_id, o.shop_id, order_json(o) AS doc, order_event_json(o, NULL, '') AS data
     ), item AS (
         INSERT INTO order_item (order_id, product_id, quantity, unit_price)
         SELECT p.id, l.id, l.n, l.price
         FROM part AS p
         JOIN line AS l ON l.seller_id = p.seller_id AND l.shop_id = p.shop_id
     )
-    SELECT array_agg(p.o) INTO placed FROM placed AS p;
-    events := order_tell(placed, 'order:created', NULL, '');
-    IF lows IS NOT NULL THEN
-        SELECT concat(events, string_agg(stock_after_change(l.id), '')) INTO events FROM unnest(lows) AS l (id);
+    SELECT order_group_json(p.g, outcome, o.docs) AS body, o.sellers, o.shops, o.data
+    INTO made
+    FROM purchase AS p
+    CROSS JOIN (SELECT string_agg(o.doc, ',') AS docs, array_agg(o.seller_id) AS sellers, array_agg(o.shop_id) AS shops,
+                       array_agg(o.data) AS data
+                FROM (SELECT p.doc, p.seller_id, p.shop_id, p.data FROM placed AS p ORDER BY p.number) AS o) AS o;
+    body := made.body;
+    events := order_tell('order:created', me, made.sellers, made.shops, made.data);
+    IF bill.lows IS NOT NULL THEN
+        SELECT concat(events, string_agg(stock_after_change(l.id), '')) INTO events FROM unnest(bill.lows) AS l (id);
     END IF;
-    body := order_group_json(g, placed);
     RETURN NEXT;
 END $$;
 
@@ -266,8 +268,8 @@ BEGIN
     ELSIF p_to = 'payment_confirmed' THEN
         UPDATE order_group SET captured = captured + o.total WHERE id = o.group_id;
     END IF;
-    events := order_tell(ARRAY[o], CASE p_to WHEN 'cancelled' THEN 'order:cancelled' ELSE 'order:updated' END, before,
-                         p_reason);
+    events := order_tell(CASE p_to WHEN 'cancelled' THEN 'order:cancelled' ELSE 'order:updated' END, o.buyer_id,
+                         ARRAY[o.seller_id], ARRAY[o.shop_id], ARRAY[order_event_json(o, before, p_reason)]);
     IF ends THEN
         SELECT concat(events, string_agg(stock_after_change(i.product_id), '')) INTO events
         FROM order_item AS i
@@ -320,7 +322,7 @@ BEGIN
     RETURN NEXT;
 END $$;
 
-GRANT EXECUTE ON FUNCTION order_json(orders), order_group_json(order_group, orders[]),
+GRANT EXECUTE ON FUNCTION order_json(orders), order_group_json(order_group, text, text),
     order_place(uuid, uuid, int, uuid[], int[], text, bigint, text, text, text), order_move(uuid, int, text, text)
     TO plaza_web;
 GRANT EXECUTE ON FUNCTION job_expire_orders() TO plaza_relay;

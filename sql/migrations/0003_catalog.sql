@@ -133,18 +133,18 @@ CREATE TABLE product_image (
 );
 CREATE INDEX product_image_file_idx ON product_image (file_id);
 
+CREATE DOMAIN unit_count AS integer CONSTRAINT stock_quantity_check CHECK (VALUE BETWEEN 0 AND 1000000000);
+CREATE DOMAIN stock_alert AS smallint CONSTRAINT stock_alerted_check CHECK (VALUE BETWEEN 0 AND 2);
+
 -- Units for sale. Changes only by conditional UPDATE; apart from product so that a sale rewrites 40 bytes.
 CREATE TABLE stock (
     product_id    uuid        NOT NULL,
-    quantity      integer     NOT NULL,
-    low_threshold integer     NOT NULL DEFAULT 0,
-    alerted       smallint    NOT NULL DEFAULT 0, -- what the seller was told, and has not recovered since: stock_level()
+    quantity      unit_count  NOT NULL,
+    low_threshold unit_count  NOT NULL DEFAULT 0,
+    alerted       stock_alert NOT NULL DEFAULT 0, -- what the seller was told, and has not recovered since: stock_level()
     updated_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT stock_pkey PRIMARY KEY (product_id),
-    CONSTRAINT stock_product_fkey FOREIGN KEY (product_id) REFERENCES product (id),
-    CONSTRAINT stock_quantity_check CHECK (quantity BETWEEN 0 AND 1000000000),
-    CONSTRAINT stock_threshold_check CHECK (low_threshold BETWEEN 0 AND 1000000000),
-    CONSTRAINT stock_alerted_check CHECK (alerted BETWEEN 0 AND 2)
+    CONSTRAINT stock_product_fkey FOREIGN KEY (product_id) REFERENCES product (id)
 ) WITH (fillfactor = 80);
 
 -- Words that stand in titles, to correct and to complete what is searched for. `n` is how often one was used; it never

@@ -31,22 +31,29 @@ CREATE TABLE cart_item (
 ALTER TABLE cart      ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cart_item ENABLE ROW LEVEL SECURITY;
 
+CREATE DOMAIN money_amount AS bigint CONSTRAINT money_amount_check CHECK (VALUE BETWEEN 0 AND 99999999999999);
+CREATE DOMAIN payment_provider AS text CONSTRAINT payment_provider_check CHECK (VALUE = 'mock');
+CREATE DOMAIN order_status AS text CONSTRAINT order_status_check CHECK (VALUE IN
+    ('pending', 'payment_confirmed', 'payment_failed', 'confirmed', 'delivered', 'completed', 'cancelled'));
+CREATE DOMAIN order_payment AS text CONSTRAINT order_payment_check CHECK (VALUE IN
+    ('processing', 'paid', 'failed', 'refunded'));
+CREATE DOMAIN order_fulfilment AS text CONSTRAINT order_fulfilment_check CHECK (VALUE IN ('unfulfilled', 'fulfilled'));
+CREATE DOMAIN line_quantity AS integer CONSTRAINT line_quantity_check CHECK (VALUE > 0);
+
 -- One purchase: one charge, and an order for each seller. `captured` is what was taken from the buyer, `refunded` what
 -- went back of it.
 CREATE TABLE order_group (
-    id         uuid        NOT NULL,
-    buyer_id   uuid        NOT NULL,
+    id         uuid             NOT NULL,
+    buyer_id   uuid             NOT NULL,
     cart_id    uuid,
-    provider   text        NOT NULL,
-    total      bigint      NOT NULL,
-    captured   bigint      NOT NULL DEFAULT 0,
-    refunded   bigint      NOT NULL DEFAULT 0,
-    currency   text        NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
+    provider   payment_provider NOT NULL,
+    total      money_amount     NOT NULL,
+    captured   money_amount     NOT NULL DEFAULT 0,
+    refunded   money_amount     NOT NULL DEFAULT 0,
+    currency   text             NOT NULL,
+    created_at timestamptz      NOT NULL DEFAULT now(),
     CONSTRAINT order_group_pkey PRIMARY KEY (id),
-    CONSTRAINT order_group_provider_check CHECK (provider IN ('mock')),
-    CONSTRAINT order_group_total_check CHECK (total BETWEEN 0 AND 99999999999999),
-    CONSTRAINT order_group_money_check CHECK (refunded >= 0 AND refunded <= captured AND captured <= total)
+    CONSTRAINT order_group_money_check CHECK (refunded <= captured AND captured <= total)
 );
 CREATE INDEX order_group_buyer_idx ON order_group (buyer_id, id DESC);
 -- A cart is ordered once.
@@ -84,31 +91,26 @@ CREATE SEQUENCE order_number;
 
 -- `items` is the JSON array of the lines as they were bought; lines never change.
 CREATE TABLE orders (
-    id                uuid        NOT NULL,
-    number            bigint      NOT NULL DEFAULT nextval('order_number'),
-    group_id          uuid        NOT NULL,
-    buyer_id          uuid        NOT NULL,
-    seller_id         uuid        NOT NULL,
-    shop_id           uuid        NOT NULL,
-    status            text        NOT NULL,
-    payment_status    text        NOT NULL,
-    fulfilment_status text        NOT NULL DEFAULT 'unfulfilled',
-    total             bigint      NOT NULL,
-    currency          text        NOT NULL,
-    items             text        NOT NULL,
-    address           text        NOT NULL DEFAULT '',
-    note              text        NOT NULL DEFAULT '',
-    version           integer     NOT NULL DEFAULT 1,
-    created_at        timestamptz NOT NULL DEFAULT now(),
-    updated_at        timestamptz NOT NULL DEFAULT now(),
+    id                uuid             NOT NULL,
+    number            bigint           NOT NULL DEFAULT nextval('order_number'),
+    group_id          uuid             NOT NULL,
+    buyer_id          uuid             NOT NULL,
+    seller_id         uuid             NOT NULL,
+    shop_id           uuid             NOT NULL,
+    status            order_status     NOT NULL,
+    payment_status    order_payment    NOT NULL,
+    fulfilment_status order_fulfilment NOT NULL DEFAULT 'unfulfilled',
+    total             money_amount     NOT NULL,
+    currency          text             NOT NULL,
+    items             text             NOT NULL,
+    address           text             NOT NULL DEFAULT '',
+    note              text             NOT NULL DEFAULT '',
+    version           integer          NOT NULL DEFAULT 1,
+    created_at        timestamptz      NOT NULL DEFAULT now(),
+    updated_at        timestamptz      NOT NULL DEFAULT now(),
     CONSTRAINT orders_pkey PRIMARY KEY (id),
     CONSTRAINT orders_number_key UNIQUE (number),
-    CONSTRAINT orders_group_fkey FOREIGN KEY (group_id) REFERENCES order_group (id),
-    CONSTRAINT orders_total_check CHECK (total >= 0),
-    CONSTRAINT orders_status_check CHECK (status IN
-        ('pending', 'payment_confirmed', 'payment_failed', 'confirmed', 'delivered', 'completed', 'cancelled')),
-    CONSTRAINT orders_payment_status_check CHECK (payment_status IN ('processing', 'paid', 'failed', 'refunded')),
-    CONSTRAINT orders_fulfilment_status_check CHECK (fulfilment_status IN ('unfulfilled', 'fulfilled'))
+    CONSTRAINT orders_group_fkey FOREIGN KEY (group_id) REFERENCES order_group (id)
 );
 CREATE INDEX orders_buyer_idx ON orders (buyer_id, id DESC);
 CREATE INDEX orders_seller_idx ON orders (seller_id, id DESC);
@@ -117,16 +119,13 @@ CREATE INDEX orders_pending_idx ON orders (created_at) WHERE status = 'pending';
 
 -- The lines once more, for counting.
 CREATE TABLE order_item (
-    order_id   uuid    NOT NULL,
-    product_id uuid    NOT NULL,
-    quantity   integer NOT NULL,
-    unit_price bigint  NOT NULL,
+    order_id   uuid          NOT NULL,
+    product_id uuid          NOT NULL,
+    quantity   line_quantity NOT NULL,
+    unit_price money_amount  NOT NULL,
     CONSTRAINT order_item_pkey PRIMARY KEY (order_id, product_id),
-    CONSTRAINT order_item_order_fkey FOREIGN KEY (order_id) REFERENCES orders (id),
-    CONSTRAINT order_item_quantity_check CHECK (quantity > 0),
-    CONSTRAINT order_item_price_check CHECK (unit_price >= 0)
+    CONSTRAINT order_item_order_fkey FOREIGN KEY (order_id) REFERENCES orders (id)
 );
-CREATE INDEX order_item_product_idx ON order_item (product_id);
 
 -- Every step of an order after its first state, append only. `n` is the version it led to.
 CREATE TABLE order_event (

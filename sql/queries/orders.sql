@@ -65,7 +65,17 @@ FROM order_move(:id, :version, :status, :reason) AS o;
 
 -- query: order_group_get (id uuid) maybe read -> body text
 -- A purchase with its orders.
-SELECT order_group_json(g, ARRAY(SELECT o FROM orders AS o WHERE o.group_id = g.id)) AS body
+SELECT order_group_json(g, CASE
+           WHEN o.waits THEN 'processing'
+           WHEN o.failed THEN 'failed'
+           WHEN g.refunded = 0 THEN 'paid'
+           WHEN g.refunded = g.captured THEN 'refunded'
+           ELSE 'partially_refunded' END, o.docs) AS body
 FROM order_group AS g
+CROSS JOIN LATERAL (
+    SELECT bool_or(x.payment_status = 'processing') AS waits, bool_and(x.payment_status = 'failed') AS failed,
+           string_agg(order_json(x), ',' ORDER BY x.number) AS docs
+    FROM orders AS x
+    WHERE x.group_id = g.id) AS o
 WHERE g.id = :id
   AND (g.buyer_id = app_uid() OR app_role() = 'admin');
