@@ -32,6 +32,12 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT '{"ref":"' || p_cmid || '",' || substr(p_doc, 2)
 $$;
 
+-- How many messages of a private conversation came from the other one.
+CREATE OR REPLACE FUNCTION from_other(c chat, p_user uuid) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN c.buyer_id = p_user THEN c.last_seq - c.from_buyer ELSE c.from_buyer END
+$$;
+
 -- The members of a document that stand beside the text; checks that they may be used. A card keeps title and price
 -- as they are now.
 CREATE OR REPLACE FUNCTION message_extra(p_chat uuid, p_type text, p_reply bigint, p_files uuid[], p_product uuid)
@@ -134,7 +140,8 @@ DECLARE
     v_outbox  bigint;
 BEGIN
     UPDATE plaza.chat AS c
-    SET last_seq = c.last_seq + 1, last_message_at = now()
+    SET last_seq = c.last_seq + 1, last_message_at = now(),
+        from_buyer = c.from_buyer + CASE WHEN c.buyer_id = me THEN 1 ELSE 0 END
     WHERE c.id = p_chat AND (c.buyer_id = me OR c.seller_id = me)
     RETURNING c.blocked, c.last_seq, least(c.buyer_id, c.seller_id), greatest(c.buyer_id, c.seller_id)
     INTO v_blocked, v_seq, one, two;
@@ -278,6 +285,7 @@ BEGIN
         RETURN '';
     END IF;
     PERFORM message_retire(m);
+    UPDATE chat_member SET seen = seen + 1 WHERE chat_id = m.chat_id AND account_id <> m.sender_id;
     DELETE FROM message_file WHERE chat_id = m.chat_id AND seq = m.seq;
     v_doc := message_doc(m.chat_id, m.seq, m.sender_id, m.type, '', '', iso(m.created_at), ',"deleted":true');
     UPDATE message AS u
@@ -298,6 +306,7 @@ DECLARE
     had    chat_member;
     c      chat;
     upto   bigint;
+    v_seen bigint;
     v_data text;
 BEGIN
     SELECT * INTO had FROM chat_member WHERE chat_id = p_chat AND account_id = me FOR NO KEY UPDATE;
@@ -309,8 +318,15 @@ BEGIN
     IF upto <= (CASE WHEN p_read THEN had.read_seq ELSE had.recv_seq END) THEN
         RETURN '';
     END IF;
+    IF p_read THEN
+        v_seen := from_other(c, me) - (SELECT count(*)
+                                       FROM message AS m
+                                       WHERE m.chat_id = p_chat AND m.seq > upto AND m.seq <= c.last_seq
+                                         AND m.sender_id <> me AND m.deleted_at IS NULL);
+    END IF;
     UPDATE chat_member
-    SET read_seq = CASE WHEN p_read THEN upto ELSE read_seq END, recv_seq = greatest(recv_seq, upto)
+    SET read_seq = CASE WHEN p_read THEN upto ELSE read_seq END, recv_seq = greatest(recv_seq, upto),
+        seen = coalesce(v_seen, seen)
     WHERE chat_id = p_chat AND account_id = me;
     v_data := '{"chatId":"' || p_chat || '","seq":' || upto || ',"userId":"' || me || '"}';
     IF p_read THEN
@@ -319,6 +335,6 @@ BEGIN
     RETURN chat_tell(p_chat, 'message:delivered', v_data, NULL, me);
 END $$;
 
-GRANT EXECUTE ON FUNCTION message_send(uuid, uuid, text, text, bigint, uuid[], uuid),
+GRANT EXECUTE ON FUNCTION from_other(chat, uuid), message_send(uuid, uuid, text, text, bigint, uuid[], uuid),
     message_replay(uuid, uuid, text, text, bigint, uuid[], uuid), message_change(uuid, uuid, text),
     message_remove(uuid, uuid), chat_receipt(uuid, bigint, boolean) TO plaza_web;

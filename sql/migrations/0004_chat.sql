@@ -2,7 +2,8 @@
 
 -- A conversation. A private one has two members, `buyer_id` being who opened it, and may be about a product; its
 -- members stand here too, so that sending reads one row. A group has a title and its members in chat_member alone.
--- `last_seq` is the number of messages: their seq is given under the lock of this row and has no gaps.
+-- `last_seq` is the number of messages: their seq is given under the lock of this row and has no gaps. How many are
+-- unread is known without a look at them: those of the other one (`from_buyer`, or the rest) without `chat_member.seen`.
 -- Neither this table nor `message` has CHECK constraints: PostgreSQL reads them from text at each statement, which was a
 -- fifth of what sending costs. Their few writers are in functions/chat.sql.
 CREATE TABLE chat (
@@ -13,6 +14,7 @@ CREATE TABLE chat (
     seller_id       uuid,
     product_id      uuid,
     last_seq        bigint      NOT NULL DEFAULT 0,
+    from_buyer      bigint      NOT NULL DEFAULT 0, -- how many of them the buyer sent
     changes         integer     NOT NULL DEFAULT 0, -- edits and removals; with last_seq the version of the history
     blocked         boolean     NOT NULL DEFAULT false, -- one of the two blocked the other; kept by user_block()
     last_message_at timestamptz NOT NULL DEFAULT now(),
@@ -31,6 +33,7 @@ CREATE TABLE chat_member (
     account_id uuid        NOT NULL,
     read_seq   bigint      NOT NULL DEFAULT 0, -- everything up to here was read; only grows
     recv_seq   bigint      NOT NULL DEFAULT 0, -- and was delivered to a device
+    seen       bigint      NOT NULL DEFAULT 0, -- how many messages of the other one are read, or were removed before
     hidden_seq bigint      NOT NULL DEFAULT -1, -- not listed until there is a message beyond it
     muted      boolean     NOT NULL DEFAULT false,
     archived   boolean     NOT NULL DEFAULT false,

@@ -5,31 +5,26 @@
 DROP VIEW IF EXISTS my_chat CASCADE;
 CREATE VIEW my_chat AS
 SELECT c.id, c.last_message_at, c.last_seq > me.hidden_seq AS listed, u.unread,
-       '{"id":"' || c.id || '","kind":"' || c.kind || '","buyerId":"' || c.buyer_id || '","sellerId":"' || c.seller_id
-       || '","peer":{"id":"' || a.id || '","name":' || to_json(a.name)
-       || ',"avatarUrl":' || coalesce(to_json(a.avatar_url)::text, 'null')
-       || '},"product":' || coalesce((
-              SELECT '{"id":"' || p.id || '","title":' || to_json(p.title) || '}'
-              FROM product AS p
-              WHERE p.id = c.product_id), 'null')
-       || ',"lastMessage":' || coalesce((
-              SELECT m.doc FROM message AS m WHERE m.chat_id = c.id AND m.seq = c.last_seq), 'null')
-       || ',"lastSeq":' || c.last_seq || ',"readSeq":' || me.read_seq || ',"peerReadSeq":' || peer.read_seq
-       || ',"peerReceivedSeq":' || peer.recv_seq || ',"unread":' || u.unread
-       || ',"muted":' || me.muted || ',"archived":' || me.archived || ',"hidden":' || (c.last_seq <= me.hidden_seq)
-       || ',"createdAt":"' || iso(c.created_at) || '","lastMessageAt":"' || iso(c.last_message_at) || '"}' AS body
+       concat('{"id":"', c.id, '","kind":"', c.kind, '","buyerId":"', c.buyer_id, '","sellerId":"', c.seller_id,
+           '","peer":{"id":"', a.id, '","name":', to_json(a.name),
+           ',"avatarUrl":', coalesce(to_json(a.avatar_url)::text, 'null'),
+           '},"product":', coalesce((
+               SELECT concat('{"id":"', p.id, '","title":', to_json(p.title), '}')
+               FROM product AS p
+               WHERE p.id = c.product_id), 'null'),
+           ',"lastMessage":', coalesce((
+               SELECT m.doc FROM message AS m WHERE m.chat_id = c.id AND m.seq = c.last_seq), 'null'),
+           ',"lastSeq":', c.last_seq, ',"readSeq":', me.read_seq, ',"peerReadSeq":', peer.read_seq,
+           ',"peerReceivedSeq":', peer.recv_seq, ',"unread":', u.unread,
+           ',"muted":', me.muted::text, ',"archived":', me.archived::text,
+           ',"hidden":', (c.last_seq <= me.hidden_seq)::text,
+           ',"createdAt":"', iso(c.created_at), '","lastMessageAt":"', iso(c.last_message_at), '"}') AS body
 FROM chat_member AS me
 JOIN chat AS c ON c.id = me.chat_id
 JOIN chat_member AS peer ON peer.chat_id = c.id
     AND peer.account_id = CASE me.account_id WHEN c.buyer_id THEN c.seller_id ELSE c.buyer_id END
 JOIN account AS a ON a.id = peer.account_id
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN c.last_seq = me.read_seq THEN 0 ELSE (
-        SELECT count(*)
-        FROM (SELECT FROM message AS m
-              WHERE m.chat_id = c.id AND m.seq > me.read_seq AND m.sender_id <> me.account_id
-                AND m.deleted_at IS NULL
-              LIMIT 1000) AS x) END) AS u (unread)
+CROSS JOIN LATERAL (SELECT least(from_other(c, me.account_id) - me.seen, 1000)) AS u (unread)
 WHERE me.account_id = (SELECT app_uid());
 
 -- The same with nothing but what tells one state of the history from another.

@@ -52,17 +52,17 @@ SELECT p.id, p.category_id, p.shop_id, p.price, p.condition, search_vector(p.tit
        search_vector(p.title || ' ' || p.description)
 FROM product AS p;
 
-INSERT INTO chat (id, kind, buyer_id, seller_id, product_id, last_seq, last_message_at, created_at)
+INSERT INTO chat (id, kind, buyer_id, seller_id, product_id, last_seq, from_buyer, last_message_at, created_at)
 SELECT md5('chat:' || n)::uuid, 'private', md5('user:' || n % 10000)::uuid,
        md5('user:' || (n % 10000 + 1 + n * 7919 % 9998) % 10000)::uuid, md5('product:' || n * 5)::uuid,
-       CASE WHEN n % 4 = 0 THEN 70 ELSE 10 END,
+       CASE WHEN n % 4 = 0 THEN 70 ELSE 10 END, CASE WHEN n % 4 = 0 THEN 35 ELSE 5 END,
        timestamptz '2025-01-01' + n * interval '61 seconds' + interval '70 minutes',
        timestamptz '2025-01-01' + n * interval '61 seconds'
 FROM generate_series(0, 19999) AS n;
 
-INSERT INTO chat_member (chat_id, account_id, read_seq, recv_seq)
-SELECT c.id, v.account, 5, 10
-FROM chat AS c, LATERAL (VALUES (c.buyer_id), (c.seller_id)) AS v (account);
+INSERT INTO chat_member (chat_id, account_id, read_seq, recv_seq, seen)
+SELECT c.id, v.account, 5, 10, v.seen
+FROM chat AS c, LATERAL (VALUES (c.buyer_id, 3), (c.seller_id, 2)) AS v (account, seen);
 
 INSERT INTO message (chat_id, seq, sender_id, cmid, type, body, created_at, doc)
 SELECT x.id, x.s, x.sender, md5('message:' || x.id || ':' || x.s)::uuid, 'text', x.body, x.at,
