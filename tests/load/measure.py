@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Plays one workload against one server and prints a line of JSON.
 
-usage: measure.py LABEL WORKLOAD URL REQUEST_FILE SECONDS CONNECTIONS GROUP=PID...
+usage: measure.py LABEL W… URL REQUEST_FILE SECONDS CONNECTIONS GROUP=PID...
+       measure.py LABEL R… ENV_FILE PAIRS_FILE SECONDS CLIENTS RATE GROUP=PID...
 
 A group is a process with all its descendants, named twice to count two trees as one. `cpu` is their CPU time, user and
-system, in milliseconds a request; `noise` is the load of everybody else in cores: a run with much of it says little.
+system, in milliseconds a request, or a delivered message; `noise` is the load of everybody else in cores: a run with much of it says little.
 """
 import json
 import os
@@ -74,24 +75,67 @@ def wrk(url, requests, seconds, connections):
     return json.loads(re.search(r"^RESULT (.*)$", out, re.M)[1])
 
 
+class Moment:
+    """Counters at one time."""
+
+    def __init__(self, groups):
+        self.cpu, self.busy, self.time = {g: cpu_of(p) for g, p in groups.items()}, busy(), time.monotonic()
+        own = os.times()
+        self.own = own.user + own.system + own.children_user + own.children_system
+
+
+def requests(groups, url, file, seconds, connections):
+    """Result of wrk and the moments before and after it."""
+    wrk(url, file, 2, connections)
+    before = Moment(groups)
+    r = wrk(url, file, seconds, connections)
+    return r, before, Moment(groups)
+
+
+def messages(groups, workload, env, file, seconds, clients, rate):
+    """Result of realtime.mjs and the moments that it calls out."""
+    moments = []
+    with subprocess.Popen(["node", str(HERE / "realtime.mjs"), workload, env, file, seconds, clients, rate],
+                          stdout=subprocess.PIPE, text=True) as player:
+        for line in player.stdout:
+            if line.startswith("RESULT "):
+                r = json.loads(line[7:])
+            else:
+                moments.append((Moment(groups), cpu_of([player.pid])))
+    if player.returncode != 0 or len(moments) != 2:
+        sys.exit("realtime.mjs did not come to its end")
+    (before, own0), (after, own1) = moments
+    after.own, before.own = after.own + own1, before.own + own0
+    return r, before, after
+
+
+def report(label, workload, groups, before, after, count, more):
+    spent = {g: after.cpu[g] - before.cpu[g] for g in groups}
+    ours = sum(spent.values()) + after.own - before.own
+    seconds = after.time - before.time
+    print(json.dumps({
+        "label": label, "workload": workload, "rps": round(count / seconds), **more,
+        "cpu": round(1000 * sum(spent.values()) / count, 4),
+        "by": {g: round(1000 * s / count, 4) for g, s in spent.items()},
+        "rss": {g: rss_of(p) for g, p in groups.items()},
+        "noise": round(max(0, after.busy - before.busy - ours) / seconds, 2)}), flush=True)
+
+
 def main():
-    label, workload, url, requests, seconds, connections = sys.argv[1:7]
-    groups = {}
-    for pair in sys.argv[7:]:
+    label, workload, target, file, seconds, size = sys.argv[1:7]
+    groups, rest = {}, sys.argv[7:]
+    if workload.startswith("R"):
+        rate = rest.pop(0)
+    for pair in rest:
         name, pid = pair.split("=")
         groups.setdefault(name, []).append(int(pid))
-    wrk(url, requests, 2, connections)
-    before, busy0, kids0, t0 = {g: cpu_of(p) for g, p in groups.items()}, busy(), os.times(), time.monotonic()
-    r = wrk(url, requests, seconds, connections)
-    t1, kids1, busy1, after = time.monotonic(), os.times(), busy(), {g: cpu_of(p) for g, p in groups.items()}
-    spent = {g: after[g] - before[g] for g in groups}
-    ours = sum(spent.values()) + kids1.children_user + kids1.children_system - kids0.children_user - kids0.children_system
-    print(json.dumps({
-        "label": label, "workload": workload, "rps": round(r["requests"] / r["seconds"]), "p50": r["p50"], "p99": r["p99"],
-        "cpu": round(1000 * sum(spent.values()) / r["requests"], 4), "errors": r["status"] + r["socket"],
-        "by": {g: round(1000 * s / r["requests"], 4) for g, s in spent.items()},
-        "rss": {g: rss_of(p) for g, p in groups.items()},
-        "noise": round(max(0, busy1 - busy0 - ours) / (t1 - t0), 2)}), flush=True)
+    if workload.startswith("R"):
+        r, before, after = messages(groups, workload, target, file, seconds, size, rate)
+        report(label, workload, groups, before, after, max(1, r["delivered"]), r)
+        return
+    r, before, after = requests(groups, target, file, seconds, size)
+    report(label, workload, groups, before, after, r["requests"],
+           {"p50": r["p50"], "p99": r["p99"], "errors": r["status"] + r["socket"]})
 
 
 main()

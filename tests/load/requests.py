@@ -106,7 +106,7 @@ def main():
                       for n in random.sample(range(10000), k=2000)])
     used, clients = set(), []
     for n, a, b in sorted(pairs):
-        if not used & {a, b} and len(clients) < 2000:
+        if not used & {a, b} and len(clients) < 5000:
             used |= {a, b}
             chat = named("chat", n)
             clients += [(named("user", a), sign.token(a), chat, named("user", b)),
