@@ -42,7 +42,9 @@ keys_rotate(struct ctl *c, int argc, char **argv)
 		return CTL_USAGE;
 	if (token_keys_generate(c->conf->keys_dir, &c->err))
 		return ctl_fail(c, c->conf->keys_dir);
-	printf("a new key is in %s; restart the programs so that they use it\n", c->conf->keys_dir);
+	printf("a new key is in %s; plaza-auth signs with it when it starts again, and the others "
+	       "learn it then\n",
+		c->conf->keys_dir);
 	return CTL_OK;
 }
 

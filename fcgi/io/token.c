@@ -6,6 +6,7 @@
 #include <jwt.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/encode.h"
 #include "io/claims.h"
 #include "io/digest.h"
@@ -14,6 +15,7 @@
 
 #define SEEN_SLOTS 4096 /* a power of two; 500 KiB where all are used */
 #define SEEN_PROBE 8    /* slots one digest may use */
+#define REREAD_US INT64_C(10000000)
 
 _Static_assert(TOKEN_KEYS_MAX == KEYS_MAX, "the limit is told twice");
 _Static_assert((SEEN_SLOTS & (SEEN_SLOTS - 1)) == 0, "the slot is cut from the digest by a mask");
@@ -29,8 +31,9 @@ struct seen {
 
 struct token_keys {
 	struct keyring ring;
-	char *issuer;
+	char *dir, *issuer;
 	struct seen *seen;
+	int64_t reread_at_us; /* not before */
 };
 
 static const struct {
@@ -67,18 +70,13 @@ token_keys_load(const char *dir, const char *issuer, struct err *err)
 {
 	struct token_keys *k = calloc(1, sizeof(*k));
 
-	if (!k || !(k->seen = calloc(SEEN_SLOTS, sizeof(*k->seen)))) {
-		free(k);
+	if (!k || !(k->seen = calloc(SEEN_SLOTS, sizeof(*k->seen))) || !(k->dir = strdup(dir)) ||
+		!(k->issuer = strdup(issuer)))
 		(void)ERR(err, P_INTERNAL, "token: out of memory");
-		return NULL;
-	}
-	if (keyring_load(&k->ring, dir, err)) {
-		free(k->seen);
-		free(k);
-		return NULL;
-	}
-	k->issuer = arena_dup(k->ring.arena, issuer, strlen(issuer));
-	return k;
+	else if (keyring_load(&k->ring, dir, err) == P_OK)
+		return k;
+	token_keys_free(k);
+	return NULL;
 }
 
 void
@@ -88,6 +86,8 @@ token_keys_free(struct token_keys *k)
 		return;
 	keyring_release(&k->ring);
 	free(k->seen);
+	free(k->dir);
+	free(k->issuer);
 	free(k);
 }
 
@@ -163,12 +163,12 @@ check_header(const struct keyring *ring, const struct json *header, const struct
 
 	const struct key *key = keyring_find(ring, claims_text(header, "kid"));
 	if (!key)
-		return REFUSE(err, "unknown kid");
+		return ERR(err, P_NOT_FOUND, "token: unknown kid");
 	*out = key;
 	return P_OK;
 }
 
-/* Everything about a token that does not depend on the time. */
+/* Everything about a token that does not depend on the time. P_NOT_FOUND: not one of our keys. */
 static enum problem
 open_token(const struct token_keys *k, struct arena *a, struct str token, struct opened *out,
 	struct err *err)
@@ -271,6 +271,43 @@ seen_put(struct token_keys *k, const uint8_t digest[SHA256_BYTES], const struct 
 	memcpy(to->digest, digest, SHA256_BYTES);
 }
 
+/* A flood of tokens with invented kids costs one reading in so much time. */
+static bool
+reread(struct token_keys *k)
+{
+	struct keyring fresh;
+	struct err ignored = { 0 };
+	int64_t now = clock_mono_us();
+
+	if (now < k->reread_at_us)
+		return false;
+	k->reread_at_us = now + REREAD_US;
+	if (keyring_load(&fresh, k->dir, &ignored))
+		return false;
+	keyring_release(&k->ring);
+	k->ring = fresh;
+	/* A key may have gone, and what it had signed with it. */
+	memset(k->seen, 0, SEEN_SLOTS * sizeof(*k->seen));
+	return true;
+}
+
+/* open_token(), with a second look at the folder for a key that came after our start. */
+static enum problem
+open_with_new_keys(struct token_keys *k, struct arena *a, struct str token, struct opened *out,
+	struct err *err)
+{
+	enum problem p = open_token(k, a, token, out, err);
+
+	if (p == P_NOT_FOUND && reread(k)) {
+		if (err)
+			err_clear(err);
+		p = open_token(k, a, token, out, err);
+	}
+	if (p == P_NOT_FOUND)
+		return REFUSE(err, "unknown kid");
+	return p;
+}
+
 enum problem
 token_verify(struct token_keys *k, struct arena *a, struct str token, const char *aud, int64_t now,
 	struct claims *out, struct err *err)
@@ -288,7 +325,7 @@ token_verify(struct token_keys *k, struct arena *a, struct str token, const char
 		sha256(token, digest);
 
 	bool known = !want->broker && seen_get(k, digest, &o);
-	enum problem p = known ? P_OK : open_token(k, a, token, &o, err);
+	enum problem p = known ? P_OK : open_with_new_keys(k, a, token, &o, err);
 	if (p)
 		return p;
 	p = check_alive(&o, want, now, err);

@@ -84,7 +84,9 @@ enum problem token_sign(const struct token_keys *k, struct arena *a, const struc
  * the keys; err->log says why (never the token). acl strings live in the arena.
  * `now` is Unix seconds. Tokens that verified are remembered by SHA-256 until
  * they expire (bounded table; not those of the broker), so a repeated token costs
- * one hash; claims are checked against `now` every time.
+ * one hash; claims are checked against `now` every time. A kid that is not known
+ * makes it read the folder again, at most once in 10 s: a rotation needs no restart
+ * of those who verify.
  */
 enum problem token_verify(struct token_keys *k, struct arena *a, struct str token, const char *aud,
 	int64_t now, struct claims *out, struct err *err) __attribute__((warn_unused_result));

@@ -1,10 +1,7 @@
 """Rate limits (R26, R61, R62). The stack of the tests has none, so these run workers of their own that have, on its Redis."""
-import getpass
 import itertools
-import os
 import signal
 import socket
-import subprocess
 import time
 import uuid
 from concurrent import futures
@@ -12,41 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from plazatest import fcgi, process
+from plazatest import process
+from plazatest.pool import Pool
 
 LOGINS_PER_MINUTE = 20
 _address = itertools.count(1)
 
 
-class Pool:
-    """Some workers of a pool behind one socket each."""
-
-    def __init__(self, env, folder, count, name="auth"):
-        conf = folder / "plaza.conf"
-        conf.write_text(Path(env.conf).read_text().replace("rate_scale_percent = 100000", "rate_scale_percent = 100"))
-        self.sockets = [str(Path(env.web_socket).parent / f"limits-{uuid.uuid4().hex[:8]}.sock") for _ in range(count)]
-        same = [] if env.run_user == getpass.getuser() else ["setpriv", "--reuid", env.run_user, "--regid", env.run_user,
-                                                             "--init-groups"]
-        self.started = [subprocess.Popen([*same, f"{env.bin_dir}/plaza-fcgi", "-c", str(conf), "-p", name, "-s", s],
-                                         stderr=subprocess.DEVNULL) for s in self.sockets]
-        for s in self.sockets:
-            process.wait(lambda path=s: os.path.exists(path), 10, "a worker listens")
-
-    def ask(self, n, method, path, address, body=b"", **more):
-        """(status, headers in lower case) of a request by way of worker n."""
-        out = fcgi.exchange(self.sockets[n % len(self.sockets)], fcgi.request(
-            method, path, body=body, CONTENT_TYPE="application/json", REMOTE_ADDR=address, **more), timeout=20, about=(method, path))
-        return fcgi.status(out), fcgi.headers(out)
-
-    def login(self, n, address):
-        return self.ask(n, "POST", "/api/v1/auth/login", address,
-                        b'{"email":"nobody@plaza.example","password":"whatever it may be"}')
-
-    def close(self):
-        for p, s in zip(self.started, self.sockets):
-            p.send_signal(signal.SIGTERM)
-            p.wait(10)
-            Path(s).unlink(missing_ok=True)
+def login(pool, n, address):
+    return pool.ask(n, "POST", "/api/v1/auth/login", address, b'{"email":"nobody@plaza.example","password":"whatever it may be"}')
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +30,14 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pool(env, folder):
-    p = Pool(env, folder, 2)
+    p = Pool(env, folder, 2, rate_scale_percent=100)
     yield p
     p.close()
 
 
 @pytest.fixture(scope="module")
 def web(env, folder):
-    p = Pool(env, folder, 1, "web")
+    p = Pool(env, folder, 1, "web", rate_scale_percent=100)
     yield p
     p.close()
 
@@ -100,20 +71,20 @@ def fresh_window():
 
 def test_r61_the_last_one_too_many_is_told_when_to_come_again(pool, address):
     fresh_window()
-    assert [pool.login(n, address)[0] for n in range(LOGINS_PER_MINUTE)] == [401] * LOGINS_PER_MINUTE
-    status, headers = pool.login(0, address)
+    assert [login(pool, n, address)[0] for n in range(LOGINS_PER_MINUTE)] == [401] * LOGINS_PER_MINUTE
+    status, headers = login(pool, 0, address)
     assert (status, headers["content-type"].split(";")[0]) == (429, "application/problem+json")
     assert headers["ratelimit-policy"] == f'"login";q={LOGINS_PER_MINUTE};w=60'
     assert headers["ratelimit"].startswith('"login";r=0;t=')
     assert 1 <= int(headers["retry-after"]) <= 60
     assert headers["retry-after"] == headers["ratelimit"].rsplit("t=", 1)[1]
-    assert pool.login(0, address.replace("198", "199"))[0] == 401, "another address is not meant"
+    assert login(pool, 0, address.replace("198", "199"))[0] == 401, "another address is not meant"
 
 
 def test_r61_a_race_admits_exactly_the_limit(pool, address):
     fresh_window()
     with futures.ThreadPoolExecutor(16) as threads:
-        statuses = [s for s, _ in threads.map(lambda n: pool.login(n, address), range(100))]
+        statuses = [s for s, _ in threads.map(lambda n: login(pool, n, address), range(100))]
     assert sorted(set(statuses)) == [401, 429]
     assert statuses.count(401) == LOGINS_PER_MINUTE
 
@@ -127,38 +98,38 @@ def refused(answer, name, quota, seconds):
 
 def test_r26_the_hour_is_counted_too(pool, address, counted):
     counted("login", 3600, f"{address}/32", 99)
-    assert pool.login(0, address)[0] == 401
-    assert refused(pool.login(1, address), "login", 100, 3600)
+    assert login(pool, 0, address)[0] == 401
+    assert refused(login(pool, 1, address), "login", 100, 3600)
     counted("login", 60, f"{address}/32", LOGINS_PER_MINUTE)
-    assert refused(pool.login(0, address), "login", LOGINS_PER_MINUTE, 60), "the window that ends sooner is told"
+    assert refused(login(pool, 0, address), "login", LOGINS_PER_MINUTE, 60), "the window that ends sooner is told"
 
 
 def test_r26_a_network_is_limited_whatever_its_addresses_are(pool, address):
     fresh_window()
     net = address.rsplit(".", 1)[0]
-    loud = [pool.login(n, f"{net}.1")[0] for n in range(60)]
+    loud = [login(pool, n, f"{net}.1")[0] for n in range(60)]
     assert loud.count(401) == LOGINS_PER_MINUTE, "what is refused does not count for the neighbours"
     with futures.ThreadPoolExecutor(4) as threads:
-        rest = list(threads.map(lambda n: pool.login(n, f"{net}.{2 + n // 10}"), range(100)))
+        rest = list(threads.map(lambda n: login(pool, n, f"{net}.{2 + n // 10}"), range(100)))
     assert [s for s, _ in rest].count(401) == 80
     assert all(refused(r, "login", 100, 60) for r in rest if r[0] != 401)
-    assert pool.login(0, f"198.52.{net.split('.')[2]}.2")[0] == 401
+    assert login(pool, 0, f"198.52.{net.split('.')[2]}.2")[0] == 401
 
 
 def test_r26_an_ipv6_customer_is_one_address(pool, counted):
     fresh_window()
     lot = f"2001:db8:{next(_address):x}"
-    got = [pool.login(n, f"{lot}:1::{n + 1:x}")[0] for n in range(LOGINS_PER_MINUTE + 1)]
+    got = [login(pool, n, f"{lot}:1::{n + 1:x}")[0] for n in range(LOGINS_PER_MINUTE + 1)]
     assert got == [401] * LOGINS_PER_MINUTE + [429]
-    assert pool.login(0, f"{lot}:2::1")[0] == 401
+    assert login(pool, 0, f"{lot}:2::1")[0] == 401
     counted("login", 60, f"{lot}::/48", 100)
-    assert refused(pool.login(0, f"{lot}:3::1"), "login", 100, 60)
-    assert pool.login(0, f"2001:db8:{next(_address):x}:3::1")[0] == 401
+    assert refused(login(pool, 0, f"{lot}:3::1"), "login", 100, 60)
+    assert login(pool, 0, f"2001:db8:{next(_address):x}:3::1")[0] == 401
 
 
 def test_r26_an_address_in_the_clothes_of_ipv6_is_the_same(pool, address, counted):
     counted("login", 60, f"{address}/32", LOGINS_PER_MINUTE)
-    assert refused(pool.login(0, f"::ffff:{address}"), "login", LOGINS_PER_MINUTE, 60)
+    assert refused(login(pool, 0, f"::ffff:{address}"), "login", LOGINS_PER_MINUTE, 60)
 
 
 ANYBODY = {
@@ -207,7 +178,7 @@ def test_r61_without_redis_there_is_still_a_limit(env, pool, address):
     redis = process.service(env, "redis")
     process.kill(redis, signal.SIGSTOP)
     try:
-        statuses = [pool.login(0, address)[0] for _ in range(LOGINS_PER_MINUTE)]
+        statuses = [login(pool, 0, address)[0] for _ in range(LOGINS_PER_MINUTE)]
     finally:
         process.kill(redis, signal.SIGCONT)
     assert set(statuses) == {401, 429}

@@ -7,6 +7,8 @@
 
 #include "token_kit.h"
 
+#define OTHER "2026-03-01T00-00-00"
+
 static void
 the_newest_key_signs_and_all_verify(void **state)
 {
@@ -23,7 +25,7 @@ the_newest_key_signs_and_all_verify(void **state)
 	assert_str(json_str(json_member(segment(by_new, 0), "kid")), NEW);
 	assert_int_equal(verify(after, by_old), P_OK);
 	assert_int_equal(verify(after, by_new), P_OK);
-	assert_int_equal(verify(before, by_new), P_BAD_TOKEN);
+	assert_int_equal(verify(before, by_new), P_OK);
 	token_keys_free(before);
 	token_keys_free(after);
 }
@@ -76,6 +78,90 @@ a_public_half_may_come_before_the_private_one(void **state)
 	token_keys_free(verifier);
 	token_keys_free(signer);
 	token_keys_free(rotated);
+}
+
+static int64_t clock_us;
+
+int64_t __wrap_clock_mono_us(void);
+int64_t
+__wrap_clock_mono_us(void)
+{
+	return clock_us;
+}
+
+/* Who signs has restarted, who verifies has not. */
+static void
+a_verifier_learns_a_key_that_came_later(void **state)
+{
+	struct claims c = api_claims();
+
+	(void)state;
+	jws_install(dir, OLD, old_key);
+
+	struct token_keys *verifier = load();
+	struct str before = sign(verifier, &c);
+	jws_install(dir, NEW, new_key);
+	struct token_keys *rotated = load();
+
+	assert_int_equal(verify(verifier, sign(rotated, &c)), P_OK);
+	assert_int_equal(verify(verifier, before), P_OK);
+	token_keys_free(verifier);
+	token_keys_free(rotated);
+}
+
+static void
+unknown_kids_cost_one_reading_in_ten_seconds(void **state)
+{
+	struct claims c = api_claims();
+
+	(void)state;
+	jws_install(dir, NEW, new_key);
+	struct token_keys *signer = load();
+	struct str token = sign(signer, &c);
+	empty_folder();
+	jws_install(dir, OLD, old_key);
+	struct token_keys *verifier = load();
+	struct str before = sign(verifier, &c);
+
+	assert_int_equal(verify(verifier, before), P_OK);
+	assert_int_equal(verify(verifier, token), P_BAD_TOKEN);
+	jws_install(dir, NEW, new_key);
+	clock_us += 9999999;
+	assert_int_equal(verify(verifier, token), P_BAD_TOKEN);
+	clock_us += 1;
+	assert_int_equal(verify(verifier, token), P_OK);
+	/* The next reading finds a folder without the old key, and forgets what it had signed. */
+	jws_install(dir, OTHER, new_key);
+	struct token_keys *third = load();
+	remove_file(OLD ".pem");
+	remove_file(OLD ".pub.pem");
+	clock_us += 10000000;
+	assert_int_equal(verify(verifier, sign(third, &c)), P_OK);
+	assert_int_equal(verify(verifier, before), P_BAD_TOKEN);
+	token_keys_free(signer);
+	token_keys_free(verifier);
+	token_keys_free(third);
+}
+
+static void
+a_folder_that_cannot_be_read_again_leaves_the_keys(void **state)
+{
+	struct claims c = api_claims();
+
+	(void)state;
+	jws_install(dir, NEW, new_key);
+	struct token_keys *signer = load();
+	struct str token = sign(signer, &c);
+	empty_folder();
+	jws_install(dir, OLD, old_key);
+	struct token_keys *verifier = load();
+	struct str before = sign(verifier, &c);
+
+	empty_folder();
+	assert_int_equal(verify(verifier, token), P_BAD_TOKEN);
+	assert_int_equal(verify(verifier, before), P_OK);
+	token_keys_free(signer);
+	token_keys_free(verifier);
 }
 
 static void
@@ -412,6 +498,9 @@ main(void)
 		TEST(unsound_numbers_are_refused),
 		TEST(unsound_private_keys_are_refused),
 		TEST(a_folder_that_is_not_there_is_told),
+		TEST(a_verifier_learns_a_key_that_came_later),
+		TEST(unknown_kids_cost_one_reading_in_ten_seconds),
+		TEST(a_folder_that_cannot_be_read_again_leaves_the_keys),
 		TEST(hidden_and_other_files_are_passed_over),
 		TEST(a_generated_pair_signs_and_is_closed_to_others),
 		TEST(rotation_adds_keys_until_the_folder_is_full),

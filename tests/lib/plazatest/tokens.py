@@ -31,6 +31,11 @@ def sign(env, claims):
     return text + "." + part(key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))
 
 
+def kid_of(token):
+    head = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"]
+
+
 def changed(env, token, **claims):
     """The same token with other claims and a new id."""
     return sign(env, {**claims_of(token), "jti": str(uuid.uuid4()), **claims})
