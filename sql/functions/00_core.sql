@@ -10,16 +10,19 @@ BEGIN
 END $$;
 
 -- Tells the transaction who acts. A session must live; without one (MQTT, jobs) the account must.
--- No SET search_path: it runs before every statement, and all names in it are qualified.
+-- No SET search_path: it runs before every statement, and all names in it are qualified. For the same reason the look
+-- at the session and what depends on it are one statement.
 CREATE OR REPLACE FUNCTION app_enter(p_user uuid, p_session uuid, p_role text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     IF p_session IS NOT NULL THEN
-        IF NOT EXISTS (SELECT FROM plaza.session AS s
-                       WHERE s.id = p_session AND s.account_id = p_user
-                         AND s.revoked_at IS NULL AND s.expires_at > now()) THEN
+        PERFORM set_config('plaza.uid', p_user::text, true), set_config('plaza.role', p_role, true)
+        FROM plaza.session AS s
+        WHERE s.id = p_session AND s.account_id = p_user AND s.revoked_at IS NULL AND s.expires_at > now();
+        IF NOT FOUND THEN
             PERFORM plaza.raise_problem('invalid-token', 'The session has ended.');
         END IF;
+        RETURN;
     ELSIF p_user IS NOT NULL THEN
         IF NOT EXISTS (SELECT FROM plaza.account AS a WHERE a.id = p_user AND a.status = 'active') THEN
             PERFORM plaza.raise_problem('account-suspended');
