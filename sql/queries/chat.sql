@@ -43,7 +43,7 @@ FROM chat_flag(:id, :muted, :archived, :hidden) AS c;
 SELECT p.items, p.edge, c.last_seq || '.' || c.changes AS version
 FROM my_chat_version AS c
 CROSS JOIN LATERAL (
-    SELECT string_agg(m.doc, ',' ORDER BY m.seq DESC) AS items, nullif(min(m.seq), 1) AS edge
+    SELECT string_agg(m.doc, ',') AS items, nullif(min(m.seq), 1) AS edge
     FROM (SELECT x.doc, x.seq
           FROM my_message AS x
           WHERE x.chat_id = :chat
@@ -57,7 +57,7 @@ WHERE c.id = :chat;
 SELECT p.items, nullif(p.edge, c.last_seq) AS edge, c.last_seq || '.' || c.changes AS version
 FROM my_chat_version AS c
 CROSS JOIN LATERAL (
-    SELECT string_agg(m.doc, ',' ORDER BY m.seq) AS items, max(m.seq) AS edge
+    SELECT string_agg(m.doc, ',') AS items, max(m.seq) AS edge
     FROM (SELECT x.doc, x.seq
           FROM my_message AS x
           WHERE x.chat_id = :chat
