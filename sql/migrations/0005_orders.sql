@@ -55,7 +55,6 @@ CREATE TABLE order_group (
     CONSTRAINT order_group_pkey PRIMARY KEY (id),
     CONSTRAINT order_group_money_check CHECK (refunded <= captured AND captured <= total)
 );
-CREATE INDEX order_group_buyer_idx ON order_group (buyer_id, id DESC);
 -- A cart is ordered once.
 CREATE UNIQUE INDEX order_group_cart_key ON order_group (cart_id) WHERE cart_id IS NOT NULL;
 
