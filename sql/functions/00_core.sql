@@ -103,22 +103,16 @@ BEGIN
     RETURN n || E'\x1f' || p_topic || E'\x1f' || p_payload || E'\x1e';
 END $$;
 
--- The lines of several events, each given as its topic, US, payload, RS, that are one row of the outbox. Only the last
--- one carries the row's id: the broker confirms in order.
-CREATE OR REPLACE FUNCTION event_lines(p_id bigint, p_events text[]) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT concat(E'0\x1f' || nullif(array_to_string(p_events[:cardinality(p_events) - 1], E'0\x1f'), ''),
-                  p_id, E'\x1f', p_events[cardinality(p_events)])
-$$;
-
--- Writes such a row.
+-- Several events, each as its topic, US, payload, RS, in one row of the outbox. Only the last one carries the row's id:
+-- the broker confirms in order.
 CREATE OR REPLACE FUNCTION emit_all(p_events text[]) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    n bigint;
+    last int := cardinality(p_events);
+    n    bigint;
 BEGIN
     INSERT INTO outbox (topic, payload) VALUES ('', array_to_string(p_events, '')) RETURNING id INTO n;
-    RETURN event_lines(n, p_events);
+    RETURN concat(E'0\x1f' || nullif(array_to_string(p_events[:last - 1], E'0\x1f'), ''), n, E'\x1f', p_events[last]);
 END $$;
 
 -- The envelope of an event; `us` and `ep` only where it belongs to a feed.
