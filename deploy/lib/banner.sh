@@ -25,6 +25,8 @@ environment() {
 		CONF=$dir/conf/plaza.conf
 		BIN_DIR=$inst/usr/sbin
 		BLOB_DIR=$dir/data/blob
+		KEYS_DIR=$dir/conf/keys
+		ISSUER=http://127.0.0.1:$http_port
 		LOG_DIR=$dir/log
 		PID_DIR=$dir/pid
 	EOF
