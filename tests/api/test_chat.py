@@ -1,5 +1,6 @@
 """Conversations and messages over REST: what members may rely on, and what nobody else may do."""
 import concurrent.futures
+import random
 import uuid
 
 import pytest
@@ -397,6 +398,31 @@ def test_unread_counts_what_others_said_and_nobody_removed(pair):
     assert in_list(seller, chat)["unread"] == 1
     seller.post(f"/chats/{chat}/read", {"seq": 5})
     assert seller.get("/chats/unread").json == {"total": 0, "chats": []}
+
+
+def test_unread_is_what_a_count_finds(pair, sql, note):
+    """It is computed from totals; whatever two users do, it must be what a look at each message finds."""
+    *both, chat = pair
+    dice = random.Random(20)
+    ids = {me: [send(me, chat)["id"]] for me in both}
+    seen = set()
+    for _ in range(60):
+        me, act = dice.choice(both), dice.randrange(4)
+        if act < 2:
+            ids[me].append(send(me, chat)["id"])
+        elif act == 2:
+            assert me.delete(f"/chats/{chat}/messages/{dice.choice(ids[me])}").status in (204, 409)
+        else:
+            upto = dice.randint(1, sum(len(v) for v in ids.values()))
+            assert me.post(f"/chats/{chat}/read", {"seq": upto}).status == 204
+        for who in both:
+            found = sql("SELECT count(*) FROM message AS m JOIN chat_member AS r USING (chat_id) "
+                        "WHERE m.chat_id = %s AND r.account_id = %s AND m.sender_id <> r.account_id "
+                        "AND m.seq > r.read_seq AND m.deleted_at IS NULL", (chat, who.user["id"]))[0][0]
+            assert in_list(who, chat)["unread"] == found
+            seen.add(found)
+    note(f"unread: {len(seen)} different counts")
+    assert len(seen) > 3
 
 
 # ---- the list ----
