@@ -20,6 +20,7 @@ check-faults: all $(PRINTED)
 	$(Q)$(CONTRACT) $(B)/exchanges/faults* --partial
 check-contract: $(PRINTED)
 	$(Q)$(CONTRACT) $(B)/exchanges/*
+	@echo "check-contract: every operation, problem and message was seen"
 
 $(B)/openapi.json: $(B)/plaza-fcgi
 	$(Q)$< -x openapi >$@
