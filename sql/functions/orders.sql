@@ -184,7 +184,7 @@ BEGIN
     ), line AS MATERIALIZED (
         SELECT p.id, p.seller_id, p.shop_id, p.title, p.price, w.n
         FROM unnest(p_products, p_quantities) AS w (id, n)
-        JOIN product AS p ON p.id = w.id
+        JOIN product AS p ON p.id = w.id AND p.currency = bill.currency
     ), part AS MATERIALIZED (
         SELECT uuid_v7() AS id, l.seller_id, l.shop_id, sum(l.price * l.n) AS total,
                string_agg(concat('{"productId":"', l.id, '","title":', to_json(l.title), ',"quantity":', l.n,
@@ -200,19 +200,23 @@ BEGIN
                CASE outcome WHEN 'paid' THEN 'payment_confirmed' ELSE 'pending' END, outcome, p.total, bill.currency,
                concat('[', p.items, ']'), p_address, p_note
         FROM part AS p
-        RETURNING o.number, o.seller_id, o.shop_id, order_json(o) AS doc, order_event_json(o, NULL, '') AS data
+        RETURNING o.number, o.total, o.seller_id, o.shop_id, order_json(o) AS doc, order_event_json(o, NULL, '') AS data
     ), item AS (
         INSERT INTO order_item (order_id, product_id, quantity, unit_price)
         SELECT p.id, l.id, l.n, l.price
         FROM part AS p
         JOIN line AS l ON l.seller_id = p.seller_id AND l.shop_id = p.shop_id
     )
-    SELECT order_group_json(p.g, outcome, o.docs) AS body, o.sellers, o.shops, o.data
+    SELECT order_group_json(p.g, outcome, o.docs) AS body, o.total, o.sellers, o.shops, o.data
     INTO made
     FROM purchase AS p
-    CROSS JOIN (SELECT string_agg(o.doc, ',') AS docs, array_agg(o.seller_id) AS sellers, array_agg(o.shop_id) AS shops,
-                       array_agg(o.data) AS data
-                FROM (SELECT p.doc, p.seller_id, p.shop_id, p.data FROM placed AS p ORDER BY p.number) AS o) AS o;
+    CROSS JOIN (SELECT string_agg(o.doc, ',') AS docs, sum(o.total) AS total, array_agg(o.seller_id) AS sellers,
+                       array_agg(o.shop_id) AS shops, array_agg(o.data) AS data
+                FROM (SELECT p.doc, p.total, p.seller_id, p.shop_id, p.data FROM placed AS p ORDER BY p.number) AS o) AS o;
+    -- While the stock was waited for, a seller may have changed a price, or the currency, whose line is missing then.
+    IF made.total IS DISTINCT FROM bill.total THEN
+        PERFORM raise_problem('price-changed');
+    END IF;
     body := made.body;
     events := order_tell('order:created', me, made.sellers, made.shops, made.data);
     IF bill.lows IS NOT NULL THEN

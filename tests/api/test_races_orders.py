@@ -190,6 +190,22 @@ def test_r47_a_request_that_still_runs_is_not_waited_for(env, client, goods, sho
     assert took < 1
 
 
+@pytest.mark.parametrize("change", ["price = 2000", "price = 1", "currency = 'EUR'"])
+def test_r46_a_price_that_changes_while_the_order_waits_is_told(env, client, goods, shops, sql, change):
+    """The total was made, and is charged, before the stock was waited for; the lines are written afterwards."""
+    tea, nut = goods.product(shops[0]), goods.product(shops[1])
+    held = psycopg2.connect(host=env.pg_socket, port=int(env.pg_port), dbname=env.pg_database, user="plaza_owner")
+    with futures.ThreadPoolExecutor() as pool:
+        held.cursor().execute("SELECT FROM stock WHERE product_id = %s FOR UPDATE", (tea,))
+        waiting = pool.submit(order, client, {tea: 1, nut: 1})
+        process.wait(lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))",
+                                 (held.info.backend_pid,))[0][0], 5, "it waits")
+        sql(f"UPDATE product SET {change} WHERE id = %s", (tea,))
+        held.close()
+        assert waiting.result().problem == "price-changed"
+    assert goods.stock(tea, nut) == [10, 10]
+
+
 class Purchases:
     """Writer of a Ledger: two units of two products of two sellers, under a key of the client."""
     name = "purchases"
