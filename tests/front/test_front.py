@@ -182,10 +182,11 @@ def test_inner_paths_are_not_found(env, path):
     assert get(env, path)[0] in (400, 404)
 
 
-def test_metrics_are_for_this_machine(env):
-    assert get(env, "/metrics")[0] == 200
-    if env.web_server == "nginx":
-        assert_problem(get(env, "/metrics", source="127.0.0.2"), 403, "forbidden")
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/api/metrics", "/api/v1/metrics", "/api/v1/metrics/",
+                                  "/api//v1/metrics", "/api/v1/%6detrics", "/api/v1/../v1/metrics", "/metrics?x=1"])
+def test_metrics_are_for_this_machine(env, path):
+    assert get(env, path)[0] in (200, 400, 404, 422)
+    assert_problem(get(env, path, source="127.0.0.2"), 403, "forbidden")
 
 
 def test_the_version_of_the_server_is_not_told(env):
