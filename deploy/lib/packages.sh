@@ -30,6 +30,7 @@ packages_install() {
 	fi
 	if [ ! -e "$deny" ]; then
 		denied=yes
+		trap '"${root[@]}" rm -f "$deny"; exit 130' INT TERM HUP
 		printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$deny" >/dev/null
 		"${root[@]}" chmod 755 "$deny"
 	fi
@@ -41,6 +42,7 @@ packages_install() {
 			apt-get -q install -y --no-install-recommends $missing
 	} >"$log" 2>&1 || status=$?
 	[ -z "$denied" ] || "${root[@]}" rm -f "$deny"
+	trap - INT TERM HUP
 	[ "$status" = 0 ] || { tail -n 20 "$log" >&2 && die "apt-get failed, see $log"; }
 	rm -f "$log"
 	units_disable "$missing" "${root[@]}"
