@@ -116,27 +116,39 @@ END $$;
 
 -- ---- signing in ----
 
--- How long no further attempt is heard after n in a row: 1 s, 2 s, 4 s … 15 min. After a hundred only a known device
--- or an administrator opens the account again.
+-- How long no further attempt is heard after n in a row: 1 s, 2 s, 4 s … 15 min. It never grows past that: whoever
+-- knows an address could else close its account for good.
 CREATE OR REPLACE FUNCTION guard_until(p_failures int) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN p_failures < 5 THEN NULL
-        WHEN p_failures >= 100 THEN 'infinity'::timestamptz
-        ELSE now() + least(power(2, p_failures - 5), 900) * interval '1 second'
+        ELSE now() + least(power(2, least(p_failures - 5, 10)), 900) * interval '1 second'
     END
 $$;
 
+-- Signing in is counted by the address, also one without account. The prefix NUL, which no text has, keeps changes of
+-- passwords apart: they need a session, so the attempts of strangers are none of theirs.
+CREATE OR REPLACE FUNCTION guard_key(p_email text) RETURNS bytea
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT sha256(convert_to(p_email, 'UTF8'))
+$$;
+
+CREATE OR REPLACE FUNCTION guard_key(p_account uuid) RETURNS bytea
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT sha256('\x00'::bytea || uuid_send(p_account))
+$$;
+
 -- Counts an attempt; false when none may be made now. It counts before the password is looked at: requests that run
--- at the same time cannot try more than was allowed. Success takes the count back.
-CREATE OR REPLACE FUNCTION guard_attempt(p_email text, p_account uuid) RETURNS boolean
+-- at the same time cannot try more than was allowed. Success takes the count back, and so does a day of silence.
+CREATE OR REPLACE FUNCTION guard_attempt(p_key bytea, p_account uuid) RETURNS boolean
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 BEGIN
     INSERT INTO login_guard AS g (email_hash, account_id, failures)
-    VALUES (sha256(convert_to(p_email, 'UTF8')), p_account, 1)
+    VALUES (p_key, p_account, 1)
     ON CONFLICT (email_hash) DO UPDATE
-    SET failures = g.failures + 1,
-        locked_until = guard_until(g.failures + 1),
+    SET failures = CASE WHEN g.touched_at < now() - interval '1 day' THEN 1 ELSE g.failures + 1 END,
+        locked_until = CASE WHEN g.touched_at < now() - interval '1 day' THEN NULL
+                            ELSE guard_until(g.failures + 1) END,
         account_id = excluded.account_id,
         touched_at = now()
     WHERE g.locked_until IS NULL OR g.locked_until <= now();
@@ -146,7 +158,7 @@ END $$;
 CREATE OR REPLACE FUNCTION guard_clear(p_email text) RETURNS void
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 BEGIN
-    DELETE FROM login_guard WHERE email_hash = sha256(convert_to(p_email, 'UTF8'));
+    DELETE FROM login_guard WHERE email_hash = guard_key(p_email);
 END $$;
 
 -- Counts an attempt of a device that is known to the account; false when it is not, or has none left.
@@ -174,7 +186,7 @@ BEGIN
     JOIN credential AS c ON c.account_id = a.id
     WHERE a.email = p_email AND a.deleted_at IS NULL;
     known := p_device IS NOT NULL AND device_attempt(account, p_device);
-    allowed := known OR guard_attempt(p_email, account);
+    allowed := known OR guard_attempt(guard_key(p_email), account);
     hash := CASE WHEN allowed THEN found_hash END;
     RETURN NEXT;
 END $$;
@@ -202,7 +214,7 @@ BEGIN
     RETURN p_account;
 END $$;
 
--- The hash of the caller's password, for changing it. Attempts count as those of signing in.
+-- The hash of the caller's password, for changing it. Attempts have a count of their own.
 CREATE OR REPLACE FUNCTION password_begin() RETURNS TABLE (email text, hash text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
@@ -212,7 +224,7 @@ BEGIN
     FROM account AS a
     JOIN credential AS c ON c.account_id = a.id
     WHERE a.id = me;
-    IF NOT guard_attempt(email, me) THEN
+    IF NOT guard_attempt(guard_key(me), me) THEN
         hash := NULL;
     END IF;
     RETURN NEXT;
@@ -230,7 +242,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM raise_problem('invalid-credentials');
     END IF;
-    PERFORM guard_clear((SELECT a.email FROM account AS a WHERE a.id = me));
+    PERFORM login_unlock(me);
     DELETE FROM login_device
     WHERE account_id = me AND token_hash IS DISTINCT FROM decode(p_device, 'hex');
     RETURN sessions_end(me, p_session, 'password_change');
@@ -415,29 +427,47 @@ BEGIN
             WHERE s.id = p_session AND s.account_id = p_user AND s.revoked_at IS NULL AND s.expires_at > now());
 END $$;
 
--- Opens an account to strangers' attempts again, after its owner proved himself in another way.
+-- Ends the delays of an account, after its owner proved himself or changed the password.
 CREATE OR REPLACE FUNCTION login_unlock(p_account uuid) RETURNS void
 LANGUAGE sql SET search_path = plaza, pg_temp AS $$
     DELETE FROM login_guard WHERE account_id = p_account
 $$;
 
--- Removes what no longer says anything; returns the number of rows. Spent tokens of living sessions are kept for
--- 30 days, so that their coming back is noticed.
+-- Removes a piece of what no longer says anything; returns the number of rows. Spent tokens of living sessions are kept
+-- for 30 days, so that their coming back is noticed. Tokens go first, and sessions when no old ones are left: a session
+-- takes its tokens along, which would be too many at once.
 CREATE OR REPLACE FUNCTION auth_purge() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
+    piece CONSTANT bigint := 1000;
     n     bigint;
-    total bigint := 0;
+    total bigint;
 BEGIN
-    DELETE FROM session WHERE expires_at < now() - interval '30 days' OR revoked_at < now() - interval '30 days';
+    DELETE FROM refresh_token
+    WHERE ctid = ANY (ARRAY(SELECT r.ctid FROM refresh_token AS r
+                            WHERE r.spent_at < now() - interval '30 days' LIMIT piece));
     GET DIAGNOSTICS total = ROW_COUNT;
-    DELETE FROM refresh_token WHERE spent_at < now() - interval '30 days';
+    IF total = piece THEN
+        RETURN total;
+    END IF;
+    DELETE FROM session
+    WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM session AS s
+                            WHERE s.expires_at < now() - interval '30 days' LIMIT piece));
     GET DIAGNOSTICS n = ROW_COUNT;
     total := total + n;
-    DELETE FROM login_guard WHERE account_id IS NULL AND touched_at < now() - interval '1 day';
+    DELETE FROM session
+    WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM session AS s
+                            WHERE s.revoked_at < now() - interval '30 days' LIMIT piece));
     GET DIAGNOSTICS n = ROW_COUNT;
     total := total + n;
-    DELETE FROM login_device WHERE last_used_at < now() - interval '1 year';
+    DELETE FROM login_guard
+    WHERE ctid = ANY (ARRAY(SELECT g.ctid FROM login_guard AS g
+                            WHERE g.touched_at < now() - interval '1 day' LIMIT piece));
+    GET DIAGNOSTICS n = ROW_COUNT;
+    total := total + n;
+    DELETE FROM login_device
+    WHERE ctid = ANY (ARRAY(SELECT d.ctid FROM login_device AS d
+                            WHERE d.last_used_at < now() - interval '1 year' LIMIT piece));
     GET DIAGNOSTICS n = ROW_COUNT;
     RETURN total + n;
 END $$;

@@ -57,7 +57,7 @@ def guard(sql, who):
 def open_guard(sql, who):
     """Time passes: the current delay is over."""
     sql("UPDATE login_guard SET locked_until = now() - interval '1 second' WHERE account_id = %s AND "
-        "locked_until < 'infinity'", (who.user["id"],))
+        "locked_until <= now() + interval '15 minutes'", (who.user["id"],))
 
 
 # ---- R25: who has an account is not told ----
@@ -142,15 +142,53 @@ def test_r26_an_attacker_with_many_addresses_cannot_lock_out_a_known_device(user
     assert guard(sql, client) == before
 
 
-def test_r26_after_a_hundred_failures_only_a_known_device_gets_in(users, client, sql):
+def test_r26_strangers_cannot_lock_the_owner_out_for_good(users, client, sql):
+    for n in range(120):
+        open_guard(sql, client)
+        assert from_address(users.anonymous(), n).post(LOGIN, credentials(client, WRONG)).status == 401
+    assert sql("SELECT failures, extract(epoch FROM locked_until - touched_at)::int FROM login_guard "
+               "WHERE account_id = %s", (client.user["id"],)) == [(120, 900)]
+    assert users.anonymous().post(LOGIN, credentials(client)).status == 401
+    open_guard(sql, client)
+    assert users.anonymous().post(LOGIN, credentials(client)).status == 200
+    assert guard(sql, client) == []
+
+
+def test_r26_a_count_beyond_all_reason_still_ends(users, client, sql):
+    users.anonymous().post(LOGIN, credentials(client, WRONG))
+    sql("UPDATE login_guard SET failures = 5000 WHERE account_id = %s", (client.user["id"],))
+    assert users.anonymous().post(LOGIN, credentials(client, WRONG)).status == 401
+    open_guard(sql, client)
+    assert users.anonymous().post(LOGIN, credentials(client)).status == 200
+
+
+def test_r26_the_count_starts_again_after_a_day(users, client, sql):
+    users.anonymous().post(LOGIN, credentials(client, WRONG))
+    for age, failures, locked in (("23 hours", 61, True), ("25 hours", 1, False)):
+        sql("UPDATE login_guard SET failures = 60, touched_at = now() - %s::interval, locked_until = now() - "
+            "interval '1 hour' WHERE account_id = %s", (age, client.user["id"]))
+        users.anonymous().post(LOGIN, credentials(client, WRONG))
+        assert sql("SELECT failures, locked_until IS NOT NULL FROM login_guard WHERE account_id = %s",
+                   (client.user["id"],)) == [(failures, locked)]
+
+
+def test_r26_strangers_do_not_block_a_known_device_or_a_change_of_the_password(users, client, sql):
     token = device_of(users, client)
     users.anonymous().post(LOGIN, credentials(client, WRONG))
-    sql("UPDATE login_guard SET failures = 99 WHERE account_id = %s", (client.user["id"],))
-    assert users.anonymous().post(LOGIN, credentials(client, WRONG)).status == 401
-    assert sql("SELECT failures, locked_until = 'infinity' FROM login_guard WHERE account_id = %s",
-               (client.user["id"],)) == [(100, True)]
+    sql("UPDATE login_guard SET failures = 120, locked_until = now() + interval '15 minutes' WHERE account_id = %s",
+        (client.user["id"],))
     assert users.anonymous().post(LOGIN, credentials(client)).status == 401
     assert users.anonymous().post(LOGIN, credentials(client), headers={"X-Device-Token": token}).status == 200
+    body = {"currentPassword": PASSWORD, "newPassword": "a wholly new battery staple"}
+    assert client.post(API + "/auth/change-password", body).status == 204
+    assert guard(sql, client) == []
+
+
+def test_r26_unlocking_opens_an_account_at_once(users, client, sql):
+    users.anonymous().post(LOGIN, credentials(client, WRONG))
+    sql("UPDATE login_guard SET locked_until = now() + interval '15 minutes' WHERE account_id = %s",
+        (client.user["id"],))
+    assert users.anonymous().post(LOGIN, credentials(client)).status == 401
     sql("SELECT login_unlock(%s)", (client.user["id"],))
     assert users.anonymous().post(LOGIN, credentials(client)).status == 200
 
@@ -404,11 +442,23 @@ def test_the_purge_removes_only_what_is_dead(users, client, sql):
     assert sql("SELECT auth_purge()", user="plaza_relay")[0][0] >= 4
     assert sql("SELECT count(*) FROM session WHERE id = %s", (sid,)) == [(0,)]
     assert sql("SELECT count(*) FROM refresh_token WHERE session_id = %s", (kept["sessionId"],)) == [(1,)]
-    assert sql("SELECT count(*) FROM login_guard WHERE account_id IS NULL AND touched_at < now() - interval '1 day'") == [(0,)]
-    assert sql("SELECT count(*) FROM login_guard WHERE account_id = %s", (living.user["id"],)) == [(2,)]
+    assert sql("SELECT count(*) FROM login_guard WHERE touched_at < now() - interval '1 day'") == [(0,)]
+    assert sql("SELECT count(*) FROM login_guard WHERE account_id = %s", (living.user["id"],)) == [(1,)]
     assert sql("SELECT count(*) FROM login_device WHERE account_id = %s", (living.user["id"],)) == [(1,)]
     assert living.get(API + "/auth/me").status == 200
     assert spent.post(REFRESH, {"refreshToken": kept["refreshToken"]}).status == 200
+
+
+def test_the_purge_works_in_pieces(client, sql):
+    sid = claims_of(client.token)["sid"]
+    sql("INSERT INTO refresh_token (token_hash, session_id, spent_at) SELECT sha256(convert_to(%s || n, 'UTF8')), %s, "
+        "now() - interval '31 days' FROM generate_series(1, 1500) AS n", (sid, sid))
+    old = "SELECT count(*) FROM refresh_token WHERE session_id = %s AND spent_at IS NOT NULL"
+    pieces = []
+    while sql(old, (sid,))[0][0] > 0 and len(pieces) < 5:
+        pieces.append(sql("SELECT auth_purge()", user="plaza_relay")[0][0])
+    assert sql(old, (sid,)) == [(0,)]
+    assert pieces[0] == 1000 and len(pieces) == 2
 
 
 # ---- R38, R39: rights ----
