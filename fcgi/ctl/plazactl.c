@@ -101,6 +101,27 @@ create_admin(struct ctl *c, int argc, char **argv)
 	return status;
 }
 
+static int
+unlock(struct ctl *c, int argc, char **argv)
+{
+	struct rows *rows;
+	struct db *db;
+	int status = CTL_OK;
+
+	if (argc != 1)
+		return CTL_USAGE;
+	struct str email = str_lower(c->arena, str_of(argv[0]));
+	db = ctl_db(c, c->role, false);
+	if (q_account_unlock(db, &(struct q_account_unlock){ .email = email }, &rows, &c->err)) {
+		status = ctl_fail(c, "unlock");
+	} else if (rows_count(rows) == 0) {
+		fprintf(stderr, "plazactl: no account has the address %.*s\n", STR_ARG(email));
+		status = CTL_FAILED;
+	}
+	db_close(db);
+	return status;
+}
+
 static const struct command {
 	const char *words[2];
 	const char *arguments;
@@ -112,6 +133,8 @@ static const struct command {
 		ctl_migrate, false },
 	{ { "create-admin" }, "EMAIL [NAME]", "open an administrator's account; password on stdin",
 		create_admin, false },
+	{ { "unlock" }, "EMAIL", "end the delays that failed attempts to sign in have caused",
+		unlock, false },
 	{ { "keys", "rotate" }, "", "make a new token key; it signs from the next start on",
 		keys_rotate, false },
 	{ { "config", "check" }, "", "read the configuration and look at what it names",
@@ -127,7 +150,7 @@ usage(FILE *to)
 	fputs("usage: plazactl [-c FILE] [-U ROLE] COMMAND\n"
 	      "       plazactl -V\n\n"
 	      "  -c FILE  configuration, " DEFAULT_CONF " unless given\n"
-	      "  -U ROLE  database role of migrate and create-admin, plaza_owner unless given\n\n",
+	      "  -U ROLE  database role of commands that need one, plaza_owner unless given\n\n",
 		to);
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		const struct command *k = &commands[i];
