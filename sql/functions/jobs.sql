@@ -39,11 +39,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 $$;
 
 -- Names of stored files that nothing shows: no row has them, or only one of a file that was deleted.
+-- None while there is no file at all: a restored server may not have loaded its dump yet.
 CREATE OR REPLACE FUNCTION job_orphans(p_names text[]) RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
     SELECT u.name
     FROM unnest(p_names) AS u (name)
-    WHERE NOT EXISTS (SELECT FROM file AS f WHERE f.path = u.name AND f.deleted_at IS NULL)
+    WHERE EXISTS (SELECT FROM file)
+      AND NOT EXISTS (SELECT FROM file AS f WHERE f.path = u.name AND f.deleted_at IS NULL)
       AND NOT EXISTS (SELECT FROM file AS f WHERE f.thumb_path = u.name AND f.deleted_at IS NULL)
 $$;
 
