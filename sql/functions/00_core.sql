@@ -155,7 +155,7 @@ BEGIN
     RETURN emit('s/' || p_shop || '/in', envelope(p_type, p_data, h.last_us, h.epoch));
 END $$;
 
--- Confirmed rows leave the outbox. Ids are unguessable in practice but harmless: a lost row is repaired by /sync.
+-- Confirmed rows leave the outbox. Any program may confirm any id: a row that is lost so is repaired by /sync.
 CREATE OR REPLACE FUNCTION outbox_confirm(p_ids bigint[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 BEGIN
