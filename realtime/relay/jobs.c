@@ -51,8 +51,8 @@ static struct job {
 	{ "remove_orphans", 60, orphans_remove, 0 },
 };
 
-/* Repeats the job's piece while it finds something to do. */
-static void
+/* Repeats the job's piece while it finds something to do; true when there is more. */
+static bool
 run_job(struct relay *r, struct job *job)
 {
 	struct err err = { 0 };
@@ -63,7 +63,7 @@ run_job(struct relay *r, struct job *job)
 		relay_step(r);
 		if (job->run(r, &rows, &err)) {
 			log_event(LOG_WARN, "job", LZ("name", job->name), LZ("text", err.log));
-			return;
+			return false;
 		}
 		piece = rows_i64(rows, 0, (size_t)rows_column(rows, "done"));
 		total += piece;
@@ -71,6 +71,7 @@ run_job(struct relay *r, struct job *job)
 	}
 	if (total > 0)
 		log_event(LOG_INFO, "job", LZ("name", job->name), LI("done", total));
+	return piece > 0;
 }
 
 void
@@ -79,7 +80,7 @@ jobs_run(struct relay *r, int64_t now_us)
 	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
 		if (now_us < jobs[i].due_us)
 			continue;
-		jobs[i].due_us = now_us + jobs[i].period_s * INT64_C(1000000);
-		run_job(r, &jobs[i]);
+		if (!run_job(r, &jobs[i]))
+			jobs[i].due_us = now_us + jobs[i].period_s * INT64_C(1000000);
 	}
 }

@@ -388,6 +388,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
     p product := product_lock(p_id, 0);
 BEGIN
+    -- The relay removes the bodies of deleted files.
+    UPDATE file SET deleted_at = now()
+    WHERE id IN (SELECT i.file_id FROM product_image AS i WHERE i.product_id = p_id);
+    DELETE FROM product_image WHERE product_id = p_id;
     UPDATE product SET deleted_at = now(), version = version + 1, updated_at = now() WHERE id = p_id RETURNING * INTO p;
     RETURN product_tell(p, 'deleted', '{}');
 END $$;

@@ -26,13 +26,20 @@ LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
     WITH gone AS (
         DELETE FROM feed
         WHERE ctid = ANY (ARRAY(SELECT f.ctid FROM feed AS f
-                                WHERE f.created_at < now() - interval '30 days' LIMIT 5000))
+                                WHERE f.created_at < now() - interval '30 days'
+                                ORDER BY f.created_at LIMIT 5000))
         RETURNING account_id, us
     ), floors AS (
         SELECT g.account_id, max(g.us) AS us FROM gone AS g GROUP BY g.account_id
+    ), held AS MATERIALIZED (
+        SELECT h.account_id, f.us
+        FROM floors AS f
+        JOIN feed_head AS h ON h.account_id = f.account_id
+        ORDER BY h.account_id
+        FOR NO KEY UPDATE OF h
     ), raised AS (
         UPDATE feed_head AS h SET floor_us = greatest(h.floor_us, f.us)
-        FROM floors AS f
+        FROM held AS f
         WHERE h.account_id = f.account_id
     )
     SELECT count(*) FROM gone

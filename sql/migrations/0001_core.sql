@@ -148,7 +148,7 @@ CREATE TABLE feed (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT feed_pkey PRIMARY KEY (account_id, us)
 );
-CREATE INDEX feed_created_idx ON feed USING brin (created_at);
+CREATE INDEX feed_created_idx ON feed (created_at);
 
 ALTER TABLE account       ENABLE ROW LEVEL SECURITY;
 ALTER TABLE credential    ENABLE ROW LEVEL SECURITY;

@@ -117,6 +117,15 @@ def test_pictures_are_the_sellers(users, product, seller):
     assert send(seller, uuid.uuid4(), drawn()).problem == "not-found"
 
 
+def test_pictures_go_with_their_product(seller, product, sql):
+    """The relay removes the bodies of deleted files."""
+    image = send(seller, product, drawn()).json
+    assert seller.delete(f"{API}/products/{product}").status == 204
+    assert sql("SELECT count(*) FROM product_image WHERE product_id = %s", (product,))[0][0] == 0
+    name = image["url"].rsplit("/", 1)[1]
+    assert sql("SELECT deleted_at IS NOT NULL FROM file WHERE path = %s", (name,))[0][0]
+
+
 def test_a_large_picture_is_made_smaller(seller, anonymous, product):
     r = send(seller, product, drawn("jpeg", (5000, 3000)))
     assert (r.json["width"], r.json["height"]) == (2048, 1229)
