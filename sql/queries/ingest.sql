@@ -3,12 +3,12 @@
 SELECT ingest_own() AS shards;
 
 -- query: account_role (account uuid) maybe read -> role text
--- The role of an active account, for a request whose sender the broker has verified.
+-- The role of an account, also of a suspended one, for a request whose sender the broker has verified.
 SELECT account_role(:account) AS role
 WHERE account_role(:account) IS NOT NULL;
 
 -- query: presence_left (account uuid) maybe -> last_seen text
--- Notes when a user was last there; the time is absent when the user hides it.
+-- Notes when a user was last there, to the minute.
 SELECT presence_left(:account) AS last_seen;
 
 -- query: presence_visible (watcher uuid, users uuid[]) many read -> id uuid, last_seen text
