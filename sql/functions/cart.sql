@@ -213,7 +213,7 @@ BEGIN
     DELETE FROM cart_item WHERE cart_id = p_cart;
 END $$;
 
--- Job: carts that nobody has touched for 14 days end, a batch each time.
+-- Job: carts that nobody has touched for 14 days end, and those that ended 30 days ago go, a batch each time.
 CREATE OR REPLACE FUNCTION job_expire_carts() RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
     WITH old AS (
@@ -226,8 +226,14 @@ LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
         UPDATE cart AS c SET status = 'expired', updated_at = now() FROM old WHERE c.id = old.id
     ), emptied AS (
         DELETE FROM cart_item AS i USING old WHERE i.cart_id = old.id
+    ), gone AS (
+        DELETE FROM cart
+        WHERE ctid = ANY (ARRAY(SELECT c.ctid FROM cart AS c
+                                WHERE c.status <> 'open' AND c.updated_at < now() - interval '30 days'
+                                ORDER BY c.updated_at LIMIT 1000))
+        RETURNING 1
     )
-    SELECT count(*) FROM old
+    SELECT (SELECT count(*) FROM old) + (SELECT count(*) FROM gone)
 $$;
 
 GRANT EXECUTE ON FUNCTION cart_open(uuid, uuid), cart_read(uuid, uuid), cart_mine(), cart_merge(uuid, uuid),

@@ -14,6 +14,7 @@ CREATE TABLE cart (
 );
 CREATE UNIQUE INDEX cart_account_key ON cart (account_id) WHERE status = 'open';
 CREATE INDEX cart_expires_idx ON cart (expires_at) WHERE status = 'open';
+CREATE INDEX cart_ended_idx ON cart (updated_at) WHERE status <> 'open';
 
 -- `seen_price` is what the buyer was shown when adding; the order takes today's price and tells of a difference.
 CREATE TABLE cart_item (

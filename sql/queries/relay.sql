@@ -16,7 +16,7 @@ SELECT j.done, j.events
 FROM job_expire_orders() AS j;
 
 -- query: job_expire_carts () one -> done bigint
--- Closes carts whose lease has ended.
+-- Closes carts whose lease has ended, removes those that ended long ago.
 SELECT job_expire_carts() AS done;
 
 -- query: job_purge_auth () one -> done bigint

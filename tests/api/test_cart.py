@@ -287,6 +287,9 @@ def test_a_cart_that_nobody_touches_ends(anonymous, client, sql, tea):
     sql("SELECT job_expire_carts()")
     assert {s for s, in sql("SELECT status FROM cart WHERE id IN (%s, %s)", (mine, theirs))} == {"expired"}
     assert sql("SELECT count(*) FROM cart_item WHERE cart_id = %s", (theirs,)) == [(0,)]
+    sql("UPDATE cart SET updated_at = now() - interval '31 days' WHERE id = %s", (theirs,))
+    sql("SELECT job_expire_carts()")
+    assert sql("SELECT id::text FROM cart WHERE id IN (%s, %s)", (mine, theirs)) == [(mine,)]
 
 
 def test_every_change_renews_the_lease(client, sql, tea):
