@@ -275,7 +275,7 @@ hello(struct presence *p, struct arena *a, const struct uplink *up)
 	jsonw_kstr(&w, "epoch", rows_str(rows, 0, Q_FEED_STAND_EPOCH));
 	jsonw_kint(&w, "to", rows_i64(rows, 0, Q_FEED_STAND_LAST_US));
 	jsonw_obj_end(&w);
-	uplink_answer(p->app, up, "session:resumed", buf_str(&b));
+	uplink_answer(p->app, a, up, "session:resumed", buf_str(&b));
 }
 
 void

@@ -10,7 +10,9 @@
 #include "io/mqtt.h"
 #include "queries.h"
 
-#define ENVELOPE_MAX 65536
+#define ENVELOPE_MAX MQTT_PACKET_MAX
+#define ANSWER_MAX (ENVELOPE_MAX - 1024) /* leaves room for topic and envelope */
+#define HISTORY_MAX (ANSWER_MAX - 64)    /* and for what follows the items */
 #define ROLE_SLOTS 4096
 #define ROLE_LIFE_US INT64_C(30000000)
 
@@ -46,20 +48,24 @@ static struct role_slot {
 	int64_t until_us;
 } roles[ROLE_SLOTS];
 
-static enum role
-role_of(struct request *req, const struct uuid *user)
+static enum problem
+role_of(struct request *req, const struct uuid *user, enum role *out)
 {
 	struct role_slot *slot = &roles[(user->b[14] << 8 | user->b[15]) % ROLE_SLOTS];
 	struct rows *rows;
 
-	if (uuid_eq(&slot->user, user) && clock_mono_us() < slot->until_us)
-		return slot->role;
-	if (q_account_role(req->db, &(struct q_account_role){ .account = *user }, &rows, &req->err))
-		return ROLE_NONE;
-	*slot = (struct role_slot){ *user,
-		rows_count(rows) ? role_by_name(rows_str(rows, 0, Q_ACCOUNT_ROLE_ROLE)) : ROLE_NONE,
-		clock_mono_us() + ROLE_LIFE_US };
-	return slot->role;
+	if (!uuid_eq(&slot->user, user) || clock_mono_us() >= slot->until_us) {
+		enum problem p = q_account_role(
+			req->db, &(struct q_account_role){ .account = *user }, &rows, &req->err);
+		if (p)
+			return p;
+		*slot = (struct role_slot){ *user,
+			rows_count(rows) ? role_by_name(rows_str(rows, 0, Q_ACCOUNT_ROLE_ROLE))
+					 : ROLE_NONE,
+			clock_mono_us() + ROLE_LIFE_US };
+	}
+	*out = slot->role;
+	return P_OK;
 }
 
 /* ---- the door ---- */
@@ -175,7 +181,8 @@ rest_as_query(struct request *req, const struct uplink *up)
 /* ---- answers ---- */
 
 void
-uplink_answer(struct app *app, const struct uplink *up, const char *type, struct str data)
+uplink_answer(struct app *app, struct arena *a, const struct uplink *up, const char *type,
+	struct str data)
 {
 	char topic[TOPIC_TEXT + 1], now[RFC3339_TEXT + 1], id[UUID_TEXT + 1];
 	struct uuid u = uuid_new();
@@ -186,7 +193,7 @@ uplink_answer(struct app *app, const struct uplink *up, const char *type, struct
 
 	clock_rfc3339(clock_unix_ms(), now);
 	uuid_text(&u, id);
-	buf_init(&b, app->arena, ENVELOPE_MAX);
+	buf_init(&b, a, ENVELOPE_MAX);
 	jsonw_init(&w, &b);
 	jsonw_obj(&w);
 	jsonw_kint(&w, "v", 1);
@@ -207,7 +214,7 @@ answer_problem(struct request *req, const struct uplink *up)
 	struct jsonw w;
 	struct buf b;
 
-	buf_init(&b, req->arena, ENVELOPE_MAX);
+	buf_init(&b, req->arena, ANSWER_MAX);
 	jsonw_init(&w, &b);
 	jsonw_obj(&w);
 	jsonw_kstr(&w, "ref", up->id.p ? up->id : STR(""));
@@ -218,7 +225,25 @@ answer_problem(struct request *req, const struct uplink *up)
 	if (req->err.retry_after_s > 0)
 		jsonw_kint(&w, "retryAfter", req->err.retry_after_s);
 	jsonw_obj_end(&w);
-	uplink_answer(req->app, up, "message:error", buf_str(&b));
+	uplink_answer(req->app, req->arena, up, "message:error", buf_str(&b));
+}
+
+/* Items from the beginning of the page, as many as a packet holds; true when that is all. */
+static bool
+put_items(struct jsonw *w, struct arena *a, const struct json *items)
+{
+	size_t n = json_size(items), i;
+
+	jsonw_arr(w);
+	for (i = 0; i < n; i++) {
+		struct str item = json_dump(a, json_item(items, i));
+
+		if (w->b->n + item.n > HISTORY_MAX)
+			break;
+		jsonw_raw(w, item);
+	}
+	jsonw_arr_end(w);
+	return i == n;
 }
 
 /* A page {"items":[…],"nextCursor":…} as message:history. */
@@ -232,16 +257,16 @@ answer_history(struct request *req, const struct uplink *up)
 
 	if (json_parse(req->arena, req->resp.body, &page, &err))
 		return;
-	buf_init(&b, req->arena, ENVELOPE_MAX);
+	buf_init(&b, req->arena, ANSWER_MAX);
 	jsonw_init(&w, &b);
 	jsonw_obj(&w);
 	jsonw_kstr(&w, "ref", up->id.p ? up->id : STR(""));
 	jsonw_kstr(&w, "chatId", req->params[0]);
 	jsonw_key(&w, "items");
-	jsonw_raw(&w, json_dump(req->arena, json_member(page, "items")));
-	jsonw_kbool(&w, "more", json_kind_of(json_member(page, "nextCursor")) == JSON_STR);
+	bool all = put_items(&w, req->arena, json_member(page, "items"));
+	jsonw_kbool(&w, "more", !all || json_kind_of(json_member(page, "nextCursor")) == JSON_STR);
 	jsonw_obj_end(&w);
-	uplink_answer(req->app, up, "message:history", buf_str(&b));
+	uplink_answer(req->app, req->arena, up, "message:history", buf_str(&b));
 }
 
 bool
@@ -259,21 +284,22 @@ uplink_run(struct app *app, const struct uplink *up)
 	req->door_data = &body;
 	req->route = route;
 	req->method = route->method;
-	req->who =
-		(struct principal){ .user = up->topic->id, .role = role_of(req, &up->topic->id) };
+	req->who.user = up->topic->id;
+	enum problem p = role_of(req, &up->topic->id, &req->who.role);
 	fill_params(req, up);
 	if (route->method == HTTP_GET)
 		req->query_text = rest_as_query(req, up);
 	else if (route->body)
 		body.text = rest_as_body(req, up);
 	req->content_length = (int64_t)body.text.n;
-	app_handle(req);
+	if (!p)
+		app_handle(req);
 	if (req->err.problem)
 		answer_problem(req, up);
 	else if (route->method == HTTP_GET)
 		answer_history(req, up);
 	else if (req->resp.replayed)
-		uplink_answer(req->app, up, "message:repeated", req->resp.body);
+		uplink_answer(req->app, req->arena, up, "message:repeated", req->resp.body);
 	app_finish(req);
 	return true;
 }

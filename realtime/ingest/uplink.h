@@ -28,7 +28,8 @@ enum problem uplink_read(struct arena *a, const struct topic *topic, struct str 
 /* Runs it. False when the verb has no route: presence handles those. */
 bool uplink_run(struct app *app, const struct uplink *up);
 
-/* Publishes an event to the device that sent the uplink, or to all of the user's. */
-void uplink_answer(struct app *app, const struct uplink *up, const char *type, struct str data);
+/* Publishes an event to the device that sent the uplink, or to all of the user's; built in `a`. */
+void uplink_answer(struct app *app, struct arena *a, const struct uplink *up, const char *type,
+	struct str data);
 
 #endif

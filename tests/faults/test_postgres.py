@@ -1,10 +1,12 @@
 """PostgreSQL goes away in the middle of work and comes back (F22)."""
 import signal
 import time
+import uuid
 
 import pytest
 
 from plazatest import process
+from plazatest.fold import open_chat
 
 CRASHES = 3
 READY_S = 5.0
@@ -49,3 +51,19 @@ def test_a_hung_server_is_given_up(env, scene, note):
     note(f"backends stopped {stopped:.0f} s, seed {scene.seed}: {load}; slowest {worst:.1f} s")
     assert all(status in (503, 504) for _, status, _ in load.bad)
     note("  " + scene.verdict())
+
+
+def test_an_uplink_without_a_database_is_told_to_come_again(env, users, device):
+    """Nobody is taken for a stranger because nothing could be looked up."""
+    a, b = users.client(), users.client()
+    chat, d = open_chat(a, b), device(a)
+    server = process.service(env, "postgres")
+    stopped = [server, *process.children(server)]
+    for pid in stopped:
+        process.kill(pid, signal.SIGSTOP)
+    try:
+        d.publish("send", {"chatId": chat, "body": "hello"}, str(uuid.uuid4()))
+        assert d.wait("message:error", timeout=30)["d"]["code"] == "unavailable"
+    finally:
+        for pid in stopped:
+            process.kill(pid, signal.SIGCONT)

@@ -190,6 +190,22 @@ def test_history_over_mqtt_is_the_page_of_rest(pair, device):
     assert e["items"] == seller.get(f"/chats/{chat}/messages?before=5&limit=2").json["items"]
 
 
+def test_a_history_that_no_packet_holds_comes_in_parts(pair, device):
+    buyer, seller, chat = pair
+    for i in range(24):
+        send(buyer, chat, f"{i} " + "é" * 3900)
+    d, got, before = device(seller), [], 25
+    while before > 1:
+        ref = fresh()
+        d.publish("history", {"chatId": chat, "before": before, "limit": 24}, ref)
+        e = d.wait("message:history", lambda m, r=ref: m["ref"] == r)["d"]
+        assert 1 < len(e["items"]) < 24
+        got += e["items"]
+        before = got[-1]["seq"]
+        assert e["more"] == (before > 1)
+    assert got == seller.get(f"/chats/{chat}/messages?before=25&limit=24").json["items"]
+
+
 def test_notifications_are_cleared_over_mqtt(admin, client, device):
     ids = [admin.post(API + "/notifications/send", {"userId": client.user["id"], "type": "t", "title": "T"}).json["id"]
            for _ in range(2)]
