@@ -77,7 +77,13 @@ store_image(struct request *req, int in, enum blob_class class, struct upload *u
 	return p;
 }
 
-/* The name as a label: the last part of a path, valid text, not too long. */
+static bool
+continues(char c)
+{
+	return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+/* The name as a label: the last part of a path, not too long; what is cut off is the beginning. */
 static struct str
 label_of(struct str filename)
 {
@@ -87,7 +93,7 @@ label_of(struct str filename)
 		if (filename.p[i] == '/' || filename.p[i] == '\\')
 			label = str_sub(filename, i + 1, filename.n);
 	label = str_trim(label);
-	while (utf8_length(label) > UPLOAD_NAME_MAX)
+	while (utf8_length(label) > UPLOAD_NAME_MAX || (label.n > 0 && continues(label.p[0])))
 		label = str_sub(label, 1, label.n);
 	return label;
 }

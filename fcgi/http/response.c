@@ -122,12 +122,12 @@ disposition(struct request *req, struct str name)
 {
 	struct buf plain, utf8;
 
-	buf_init(&plain, req->arena, 512);
+	buf_init(&plain, req->arena, name.n + 1);
 	for (size_t i = 0; i < name.n; i++) {
 		char c = name.p[i];
 		buf_putc(&plain, c >= ' ' && c <= '~' && c != '"' && c != '\\' ? c : '_');
 	}
-	buf_init(&utf8, req->arena, 2048);
+	buf_init(&utf8, req->arena, 3 * name.n + 1);
 	url_put(&utf8, name);
 	resp_header(req, "Content-Disposition",
 		"attachment; filename=\"%.*s\"; filename*=UTF-8''%.*s", STR_ARG(buf_str(&plain)),

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+import urllib.parse
 import urllib.request
 import uuid
 from concurrent import futures
@@ -175,6 +176,14 @@ def test_an_old_link_is_dead(client, anonymous, env):
 
 
 # ---- what is taken ----
+
+@pytest.mark.parametrize("letter", "é漢")
+def test_a_long_name_loses_its_beginning(client, letter):
+    f = kept(client, PDF, 300 * letter + ".pdf")
+    assert f["name"] == 251 * letter + ".pdf"
+    told = client.get(f["url"]).headers["Content-Disposition"]
+    assert told.endswith("filename*=UTF-8''" + 251 * urllib.parse.quote(letter) + ".pdf") and '.pdf";' in told
+
 
 @pytest.mark.parametrize("data,name,declared", [
     (b"hello", "a.txt", "text/plain"), (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a.svg", "image/svg+xml"),
