@@ -3,7 +3,7 @@
 # given: tour.sh RUN_DIR. What comes out must be what the README says; lines that arrive by MQTT may stand
 # at another place of their block.
 set -uo pipefail
-run=$1
+run=$(cd "$1" && pwd)
 top=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 checks=0 failures=0
