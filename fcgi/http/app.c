@@ -157,33 +157,10 @@ app_request(struct app *app)
 
 /* ---- events ---- */
 
-/*
- * Lines are id US topic US payload RS, see sql/README.md. Lines with id 0 share
- * the outbox row of the next line that has one. The broker confirms in order,
- * so that line stands for all; when one of them was refused, none may confirm:
- * the row stays in the outbox and the relay sends it.
- */
 void
 app_publish(struct app *app, struct str events)
 {
-	struct str line, id, topic, payload;
-	int64_t tag, count = 0;
-	bool whole = true;
-
-	while (events.n > 0) {
-		str_cut(events, '\x1e', &line, &events);
-		if (!str_cut(line, '\x1f', &id, &payload) ||
-			!str_cut(payload, '\x1f', &topic, &payload))
-			continue;
-		CHECK(str_i64(id, &tag));
-		if (mqtt_publish(app->mqtt, topic, payload, 1, whole ? tag : 0))
-			count++;
-		else
-			whole = false;
-		if (tag != 0)
-			whole = true;
-	}
-	metrics_published(app->metrics, count);
+	metrics_published(app->metrics, mqtt_publish_events(app->mqtt, events));
 }
 
 static void

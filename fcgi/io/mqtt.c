@@ -495,6 +495,29 @@ mqtt_publish(struct mqtt *m, struct str topic, struct str payload, int qos, int6
 	return room;
 }
 
+int64_t
+mqtt_publish_events(struct mqtt *m, struct str lines)
+{
+	struct str line, id, topic, payload;
+	int64_t tag, count = 0;
+	bool whole = true;
+
+	while (lines.n > 0) {
+		str_cut(lines, '\x1e', &line, &lines);
+		if (!str_cut(line, '\x1f', &id, &payload) ||
+			!str_cut(payload, '\x1f', &topic, &payload))
+			continue;
+		CHECK(str_i64(id, &tag));
+		if (mqtt_publish(m, topic, payload, 1, whole ? tag : 0))
+			count++;
+		else
+			whole = false;
+		if (tag != 0)
+			whole = true;
+	}
+	return count;
+}
+
 size_t
 mqtt_confirmed(struct mqtt *m, int64_t *out, size_t max)
 {

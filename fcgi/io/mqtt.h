@@ -52,6 +52,15 @@ const char *mqtt_error(const struct mqtt *m);
 bool mqtt_publish(struct mqtt *m, struct str topic, struct str payload, int qos, int64_t tag);
 
 /*
+ * Publishes the events of a transaction with QoS 1; returns how many were queued.
+ * Lines are id US topic US payload RS, see sql/README.md. Lines with id 0 share
+ * the outbox row of the next line that has one. The broker confirms in order, so
+ * that line stands for all; when one of them was refused, none may confirm: the
+ * row stays in the outbox and the relay sends it. Any thread.
+ */
+int64_t mqtt_publish_events(struct mqtt *m, struct str lines);
+
+/*
  * Moves up to `max` confirmed tags to out[]; returns how many. Any thread.
  * When nobody asks, the oldest of 16,384 are forgotten.
  */

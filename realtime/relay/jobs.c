@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "io/db.h"
+#include "io/mqtt.h"
 #include "queries.h"
 
 #define ROUNDS_MAX 100 /* pieces of one job before the others get their turn */
@@ -67,7 +68,7 @@ run_job(struct relay *r, struct job *job)
 		}
 		piece = rows_i64(rows, 0, (size_t)rows_column(rows, "done"));
 		total += piece;
-		sweep_publish(r, db_events(r->db));
+		(void)mqtt_publish_events(r->mqtt, db_events(r->db));
 	}
 	if (total > 0)
 		log_event(LOG_INFO, "job", LZ("name", job->name), LI("done", total));

@@ -30,8 +30,6 @@ void relay_step(struct relay *r);
  * the broker is away: the rows wait.
  */
 bool sweep_run(struct relay *r);
-/* Publishes event lines (sql/README.md) of a job without waiting. */
-void sweep_publish(struct relay *r, struct str events);
 
 /* Runs the jobs that are due at `now_us` of the monotonic clock. */
 void jobs_run(struct relay *r, int64_t now_us);

@@ -3,7 +3,6 @@
 
 #include <poll.h>
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/db.h"
@@ -90,20 +89,4 @@ sweep_run(struct relay *r)
 	if (sent > 0)
 		log_event(LOG_INFO, "sweep", LI("sent", sent), LI("confirmed", done));
 	return sent == SWEEP_ROWS;
-}
-
-void
-sweep_publish(struct relay *r, struct str events)
-{
-	struct str line, id, topic, payload;
-	int64_t tag;
-
-	while (events.n > 0) {
-		str_cut(events, '\x1e', &line, &events);
-		if (!str_cut(line, '\x1f', &id, &payload) ||
-			!str_cut(payload, '\x1f', &topic, &payload))
-			continue;
-		CHECK(str_i64(id, &tag));
-		(void)mqtt_publish(r->mqtt, topic, payload, 1, tag);
-	}
 }
