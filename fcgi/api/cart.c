@@ -49,6 +49,7 @@ static const struct field cart_line_fields[] = {
 	OUT("quantity", T_INT, .min = 1, .max = QUANTITY_MAX),
 	OUT("unitPrice", T_MONEY, .doc = "today's price"),
 	OUT("subtotal", T_MONEY),
+	OUT("agreed", T_BOOL, .doc = "the price is the one of an offer"),
 	OUT("priceChanged", T_BOOL, .doc = "the price differs from the one at adding"),
 	OUT("available", T_BOOL, .doc = "the line could be ordered now"),
 };

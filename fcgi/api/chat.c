@@ -17,11 +17,17 @@ struct chat_open {
 	const struct uuid *peerId;
 	const struct uuid *sellerId;
 	const struct uuid *productId;
+	struct str title;
+	struct array memberIds;
 };
 static const struct field chat_open_fields[] = {
 	FIELD(chat_open, peerId, T_UUID, .doc = "whom to write to"),
 	FIELD(chat_open, sellerId, T_UUID, .doc = "the same, by the id of a shop or its owner"),
 	FIELD(chat_open, productId, T_UUID, .doc = "what it is about; alone it means its seller"),
+	FIELD(chat_open, title, T_TEXT, .min = 1, .max = CHAT_TITLE_MAX,
+		.doc = "makes a new group, with memberIds instead of the others"),
+	FIELD(chat_open, memberIds, T_ARRAY, .item = T_UUID, .min = 1, .max = CHAT_MEMBERS_MAX,
+		.doc = "contacts of the caller"),
 };
 static const struct schema chat_open_schema = SCHEMA("ChatOpen", chat_open, chat_open_fields);
 
@@ -81,7 +87,8 @@ static const struct field typing_fields[] = {
 };
 static const struct schema typing_schema = SCHEMA("Typing", typing, typing_fields);
 
-static const char *const chat_kinds[] = { "private", NULL };
+static const char *const chat_kinds[] = { "private", "group", NULL };
+static const char *const member_roles[] = { "owner", "admin", "member", NULL };
 static const struct field peer_fields[] = {
 	OUT("id", T_UUID),
 	OUT("name", T_TEXT),
@@ -96,15 +103,19 @@ static const struct schema about_out = SCHEMA_OUT("ChatProduct", about_fields);
 static const struct field chat_fields[] = {
 	OUT("id", T_UUID),
 	OUT("kind", T_ENUM, .values = chat_kinds),
-	OUT("buyerId", T_UUID),
-	OUT("sellerId", T_UUID),
-	OUT("peer", T_OBJECT, .of = &peer_out),
+	OUT_NULL("title", T_TEXT, .doc = "of a group, as role and members"),
+	OUT_NULL("role", T_ENUM, .values = member_roles, .doc = "of the caller"),
+	OUT_NULL("members", T_INT, .doc = "how many"),
+	OUT_NULL("buyerId", T_UUID, .doc = "null in a group, as sellerId and all of the peer"),
+	OUT_NULL("sellerId", T_UUID),
+	OUT_NULL("peer", T_OBJECT, .of = &peer_out),
 	OUT_NULL("product", T_OBJECT, .of = &about_out),
 	OUT_NULL("lastMessage", T_OBJECT, .of = &message_out),
 	OUT("lastSeq", T_INT),
+	OUT("fromSeq", T_INT, .doc = "the history of the caller begins behind this"),
 	OUT("readSeq", T_INT, .doc = "the caller has read up to here"),
-	OUT("peerReadSeq", T_INT),
-	OUT("peerReceivedSeq", T_INT),
+	OUT_NULL("peerReadSeq", T_INT, .doc = "as far as both sides share it"),
+	OUT_NULL("peerReceivedSeq", T_INT),
 	OUT("unread", T_INT),
 	OUT("muted", T_BOOL),
 	OUT("archived", T_BOOL),
@@ -112,7 +123,7 @@ static const struct field chat_fields[] = {
 	OUT("createdAt", T_TIME),
 	OUT("lastMessageAt", T_TIME),
 };
-static const struct schema chat_out = SCHEMA_OUT("Chat", chat_fields);
+const struct schema chat_out = SCHEMA_OUT("Chat", chat_fields);
 static const struct field unread_item_fields[] = {
 	OUT("chatId", T_UUID),
 	OUT("unread", T_INT),
@@ -126,6 +137,48 @@ static const struct schema unread_out = SCHEMA_OUT("ChatsUnread", unread_fields)
 
 /* ---- conversations ---- */
 
+static void
+opened(struct request *req, const struct rows *rows, size_t body)
+{
+	/* {"id":"…: the document begins with its id. */
+	struct str id = str_sub(rows_str(rows, 0, body), 7, 7 + UUID_TEXT);
+
+	resp_header(req, "Location", "/api/v1/chats/%.*s", STR_ARG(id));
+}
+
+enum problem
+chat_title(struct request *req, struct str in, struct str *out)
+{
+	struct str title = str_trim(in);
+
+	if (title.n == 0) {
+		err_field(&req->err, "/title", "too_short", "only spaces");
+		return ERR(&req->err, P_INVALID, "title");
+	}
+	*out = title;
+	return P_OK;
+}
+
+static enum problem
+group_open(struct request *req)
+{
+	const struct chat_open *in = req->body;
+	struct q_group_open q = { .members = { in->memberIds.v, in->memberIds.n } };
+	struct rows *rows;
+	enum problem p;
+
+	if (!in->title.p || in->memberIds.n == 0 || in->peerId || in->sellerId || in->productId) {
+		err_field(&req->err, in->title.p ? "/memberIds" : "/title", "required",
+			"a group has a title and memberIds, and nothing else");
+		return ERR(&req->err, P_INVALID, "group");
+	}
+	if ((p = chat_title(req, in->title, &q.title)) ||
+		(p = q_group_open(req->db, &q, &rows, &req->err)))
+		return p;
+	opened(req, rows, Q_GROUP_OPEN_BODY);
+	return resp_row(req, rows);
+}
+
 static enum problem
 chat_open(struct request *req)
 {
@@ -135,6 +188,8 @@ chat_open(struct request *req)
 	};
 	struct rows *rows;
 
+	if (in->title.p || in->memberIds.n > 0)
+		return group_open(req);
 	if (!in->peerId && !in->sellerId && !in->productId) {
 		err_field(&req->err, "/peerId", "required", "give peerId, sellerId or productId");
 		return ERR(&req->err, P_INVALID, "nobody to talk to");
@@ -142,9 +197,7 @@ chat_open(struct request *req)
 	enum problem p = q_chat_open(req->db, &q, &rows, &req->err);
 	if (p)
 		return p;
-	/* {"id":"…: the document begins with its id. */
-	struct str id = str_sub(rows_str(rows, 0, Q_CHAT_OPEN_BODY), 7, 7 + UUID_TEXT);
-	resp_header(req, "Location", "/api/v1/chats/%.*s", STR_ARG(id));
+	opened(req, rows, Q_CHAT_OPEN_BODY);
 	resp_status(req, rows_bool(rows, 0, Q_CHAT_OPEN_CREATED) ? 201 : 200);
 	return resp_row(req, rows);
 }
@@ -390,7 +443,8 @@ static const struct route rows[] = {
 		.body = &chat_open_schema, .status = 201, .other_status = 200, .returns = &chat_out,
 		.limit = LIMIT_WRITE, .problems = { P_NOT_FOUND, P_BLOCKED }, .tag = "Chat",
 		.name = "chatOpen",
-		.doc = "The conversation with somebody about something; 200 when it was there" },
+		.doc = "The conversation with somebody about something, 200 when it was there; "
+		       "or a new group" },
 	{ HTTP_GET, "/chats/unread", chat_unread, .roles = ROLE_ANY, .bare = true,
 		.returns = &unread_out, .tag = "Chat", .name = "chatUnread",
 		.doc = "Unread messages, in all and by conversation" },

@@ -7,10 +7,12 @@
 
 #define BODY_MAX 4000
 #define FILES_MAX 10
+#define OFFER_HOURS 48
+#define OFFER_HOURS_MAX 720
 
 /* ---- shapes ---- */
 
-static const char *const types[] = { "text", "image", "file", "card", NULL };
+static const char *const types[] = { "text", "image", "file", "card", "offer", NULL };
 
 struct message_in {
 	struct str type;
@@ -19,6 +21,8 @@ struct message_in {
 	const int64_t *replyTo;
 	struct array fileIds;
 	const struct uuid *productId;
+	const struct money *price;
+	int64_t quantity, expiresInHours;
 };
 static const struct field message_in_fields[] = {
 	FIELD(message_in, type, T_ENUM, .values = types, .doc = "text when absent"),
@@ -31,7 +35,12 @@ static const struct field message_in_fields[] = {
 	FIELD(message_in, fileIds, T_ARRAY, .item = T_UUID, .max = FILES_MAX,
 		.alias = "attachments"),
 	FIELD(message_in, productId, T_UUID,
-		.doc = "of a card; title and price are kept as they are now"),
+		.doc = "of a card; title and price are kept as they are now; or of an offer"),
+	FIELD(message_in, price, T_MONEY, .min = 1, .doc = "of an offer, for one unit"),
+	FIELD(message_in, quantity, T_INT, .min = 1, .max = 999, .has_default = true, .def = 1,
+		.doc = "of an offer"),
+	FIELD(message_in, expiresInHours, T_INT, .min = 1, .max = OFFER_HOURS_MAX,
+		.has_default = true, .def = OFFER_HOURS, .doc = "of an offer"),
 };
 static const struct schema message_in_schema = SCHEMA("MessageSend", message_in, message_in_fields);
 
@@ -52,6 +61,25 @@ static const struct field card_fields[] = {
 	OUT("price", T_MONEY),
 };
 static const struct schema card_out = SCHEMA_OUT("MessageCard", card_fields);
+static const char *const offer_states[] = { "open", "accepted", "declined", "withdrawn", NULL };
+static const struct field offer_fields[] = {
+	OUT("productId", T_UUID),
+	OUT("buyerId", T_UUID, .doc = "for whom the price is"),
+	OUT("title", T_TEXT),
+	OUT("price", T_MONEY),
+	OUT("listPrice", T_MONEY, .doc = "what it cost when this was sent"),
+	OUT("stock", T_INT, .doc = "units there were"),
+	OUT("quantity", T_INT, .doc = "units the price is for, at most"),
+	OUT("status", T_ENUM, .values = offer_states),
+	OUT("expiresAt", T_TIME, .doc = "when the offer ends, or the price that was agreed"),
+};
+static const struct schema offer_out = SCHEMA_OUT("MessageOffer", offer_fields);
+static const struct field reaction_fields[] = {
+	OUT("emoji", T_TEXT),
+	OUT("count", T_INT),
+	OUT("userIds", T_ARRAY, .item = T_UUID, .doc = "the first 20"),
+};
+static const struct schema reaction_out = SCHEMA_OUT("MessageReaction", reaction_fields);
 static const struct field attachment_fields[] = {
 	OUT("id", T_UUID),
 	OUT("kind", T_TEXT),
@@ -69,10 +97,12 @@ static const struct field message_fields[] = {
 	OUT("type", T_ENUM, .values = types),
 	OUT("body", T_TEXT),
 	OUT_OPT("card", T_OBJECT, .of = &card_out),
+	OUT_OPT("offer", T_OBJECT, .of = &offer_out),
 	OUT_OPT("attachments", T_ARRAY, .of = &attachment_out),
 	OUT_OPT("replyTo", T_INT),
 	OUT_OPT("editNo", T_INT),
 	OUT_OPT("editedAt", T_TIME),
+	OUT_OPT("reactions", T_ARRAY, .of = &reaction_out),
 	OUT_OPT("deleted", T_BOOL, .doc = "the message is gone; this marks its place"),
 	OUT("createdAt", T_TIME),
 };
@@ -93,7 +123,7 @@ is_blank(struct str s)
 static enum problem
 check_content(struct request *req, const struct message_in *in, const struct q_message_send *q)
 {
-	bool card = str_eqz(q->type, "card"),
+	bool offer = str_eqz(q->type, "offer"), card = offer || str_eqz(q->type, "card"),
 	     file = str_eqz(q->type, "image") || str_eqz(q->type, "file");
 	const char *fault = NULL;
 
@@ -103,6 +133,10 @@ check_content(struct request *req, const struct message_in *in, const struct q_m
 		fault = "/body";
 	else if (card != (in->productId != NULL))
 		fault = "/productId";
+	else if (offer != (in->price != NULL))
+		fault = "/price";
+	else if (offer && in->replyTo)
+		fault = "/replyTo";
 	else if (file != (in->fileIds.n > 0))
 		fault = "/fileIds";
 	if (!fault)
@@ -137,15 +171,18 @@ take_cmid(struct request *req, const struct message_in *in)
 }
 
 static enum problem
-replay(struct request *req, const struct q_message_send *sent)
+replay(struct request *req, const struct message_in *in, const struct q_message_send *sent)
 {
+	int32_t quantity = (int32_t)in->quantity;
 	struct q_message_replay q = { .chat = sent->chat,
 		.cmid = sent->cmid,
 		.type = sent->type,
 		.text = sent->text,
 		.reply = sent->reply,
 		.files = sent->files,
-		.product = sent->product };
+		.product = sent->product,
+		.price = in->price ? &in->price->amount : NULL,
+		.quantity = &quantity };
 	struct rows *rows;
 
 	err_clear(&req->err);
@@ -156,6 +193,22 @@ replay(struct request *req, const struct q_message_send *sent)
 	resp_status(req, 200);
 	req->resp.replayed = true;
 	return resp_row(req, rows);
+}
+
+static enum problem
+offer_send(struct request *req, const struct message_in *in, const struct q_message_send *as,
+	struct rows **rows)
+{
+	struct q_offer_send q = { .chat = as->chat,
+		.cmid = as->cmid,
+		.text = as->text,
+		.product = *in->productId,
+		.quantity = (int32_t)in->quantity,
+		.price = in->price->amount,
+		.currency = in->price->currency,
+		.hours = (int32_t)in->expiresInHours };
+
+	return q_offer_send(req->db, &q, rows, &req->err);
 }
 
 static enum problem
@@ -175,9 +228,10 @@ message_send(struct request *req)
 
 	if (p || (p = check_content(req, in, &q)))
 		return p;
-	p = q_message_send(req->db, &q, &rows, &req->err);
+	p = in->price ? offer_send(req, in, &q, &rows)
+		      : q_message_send(req->db, &q, &rows, &req->err);
 	if (p == P_MESSAGE_CONFLICT) /* the id is taken: the same message, or another one */
-		return replay(req, &q);
+		return replay(req, in, &q);
 	return p ? p : resp_row(req, rows);
 }
 

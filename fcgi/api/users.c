@@ -43,6 +43,23 @@ static const struct field user_in_fields[] = {
 };
 static const struct schema user_in = SCHEMA_PATCH("UserUpdate", user_in, user_in_fields);
 
+struct sharing {
+	const bool *readReceipts, *typing, *presence;
+};
+static const struct field sharing_fields[] = {
+	FIELD(sharing, readReceipts, T_BOOL),
+	FIELD(sharing, typing, T_BOOL),
+	FIELD(sharing, presence, T_BOOL),
+};
+static const struct schema sharing_schema = SCHEMA("SharingUpdate", sharing, sharing_fields);
+static const struct field sharing_out_fields[] = {
+	OUT("readReceipts", T_BOOL,
+		.doc = "others see what the user has read, and the user what they have"),
+	OUT("typing", T_BOOL, .doc = "the same for typing"),
+	OUT("presence", T_BOOL, .doc = "the same for being there, and when last"),
+};
+static const struct schema sharing_out = SCHEMA_OUT("Sharing", sharing_out_fields);
+
 static bool
 is_of(struct str s, const char *also)
 {
@@ -168,7 +185,36 @@ user_patch(struct request *req)
 	return p ? p : update(req, version);
 }
 
+static enum problem
+sharing_get(struct request *req)
+{
+	struct rows *rows;
+	enum problem p = q_sharing_get(req->db, &(struct q_sharing_get){ 0 }, &rows, &req->err);
+
+	return p ? p : resp_row(req, rows);
+}
+
+static enum problem
+sharing_set(struct request *req)
+{
+	const struct sharing *in = req->body;
+	struct q_sharing_set q = {
+		.read = in->readReceipts, .typing = in->typing, .presence = in->presence
+	};
+	struct rows *rows;
+	enum problem p = q_sharing_set(req->db, &q, &rows, &req->err);
+
+	return p ? p : resp_row(req, rows);
+}
+
 static const struct route rows[] = {
+	{ HTTP_GET, "/users/me/sharing", sharing_get, .roles = ROLE_ANY, .bare = true,
+		.returns = &sharing_out, .tag = "Users", .name = "sharingGet",
+		.doc = "What the caller shows to others, and sees of them in return" },
+	{ HTTP_PATCH, "/users/me/sharing", sharing_set, .roles = ROLE_ANY, .bare = true,
+		.body = &sharing_schema, .returns = &sharing_out, .limit = LIMIT_WRITE,
+		.tag = "Users", .name = "sharingUpdate",
+		.doc = "Changes it, from now on; what was shown stays" },
 	{ HTTP_GET, "/users/:id", user_get, .roles = ROLE_PUBLIC, .bare = true,
 		.returns = &user_out, .tag = "Users", .name = "userGet",
 		.doc = "A profile; users see their own, and administrators all, in full" },

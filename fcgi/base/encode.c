@@ -115,11 +115,10 @@ hex_get(struct arena *a, struct str s, struct str *out)
 }
 
 /*
- * Reads the code point at s.p[at] and returns its bytes, or 0 when they are
- * not well-formed. The bounds of the second byte (Unicode table 3-7) keep out
- * overlong forms, surrogates and what lies beyond U+10FFFF.
+ * The bounds of the second byte (Unicode table 3-7) keep out overlong forms,
+ * surrogates and what lies beyond U+10FFFF.
  */
-static size_t
+size_t
 utf8_next(struct str s, size_t at, uint32_t *out)
 {
 	const unsigned char *p = (const unsigned char *)s.p + at;

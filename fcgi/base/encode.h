@@ -23,6 +23,9 @@ void url_put(struct buf *b, struct str s);
  * bad escape, a NUL or invalid UTF-8.
  */
 bool url_get(struct arena *a, struct str s, bool plus, struct str *out);
+/* Reads the code point at s.p[at], at < s.n; returns its bytes, or 0 when they are not well-formed.
+ */
+size_t utf8_next(struct str s, size_t at, uint32_t *out);
 /* True when s is well-formed UTF-8 (no surrogates, no overlong forms). */
 bool utf8_valid(struct str s);
 /* Code points in well-formed UTF-8. */

@@ -38,6 +38,12 @@ purge_feed(struct relay *r, struct rows **rows, struct err *err)
 	return q_job_purge_feed(r->db, &(struct q_job_purge_feed){ 0 }, rows, err);
 }
 
+static enum problem
+index_messages(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_index_messages(r->db, &(struct q_job_index_messages){ 0 }, rows, err);
+}
+
 static struct job {
 	const char *name;
 	int period_s;
@@ -46,6 +52,7 @@ static struct job {
 } jobs[] = {
 	{ "expire_orders", 10, expire_orders, 0 },
 	{ "expire_carts", 60, expire_carts, 0 },
+	{ "index_messages", 3, index_messages, 0 },
 	{ "purge_auth", 300, purge_auth, 0 },
 	{ "purge_idempotency", 600, purge_idempotency, 0 },
 	{ "purge_feed", 600, purge_feed, 0 },

@@ -21,16 +21,27 @@ BEGIN
     RETURN c;
 END $$;
 
+-- The price of a line: today's, or the one that was agreed on in a conversation, as long as it holds.
+CREATE OR REPLACE FUNCTION agreed_price(p_offer uuid, p_quantity int, p_currency text) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT o.price
+    FROM plaza.chat_offer AS o
+    WHERE o.id = p_offer AND o.status = 'accepted' AND o.expires_at > now() AND o.quantity >= p_quantity
+      AND o.currency = p_currency
+$$;
+
 -- The cart as JSON at today's prices. There is no total while the lines have several currencies.
 CREATE OR REPLACE FUNCTION cart_json(p_cart uuid) RETURNS text
 LANGUAGE sql STABLE AS $$
     WITH line AS MATERIALIZED (
-        SELECT i.product_id, p.title, p.seller_id, p.shop_id, i.quantity, i.added_at, p.price, p.currency,
-               p.price <> i.seen_price AS changed,
+        SELECT i.product_id, p.title, p.seller_id, p.shop_id, i.quantity, i.added_at, w.price, p.currency,
+               w.price <> i.seen_price AS changed, w.price <> p.price AS agreed,
                p.status = 'active' AND p.deleted_at IS NULL AND coalesce(s.quantity >= i.quantity, false) AS available
         FROM cart_item AS i
         JOIN product AS p ON p.id = i.product_id
         LEFT JOIN stock AS s ON s.product_id = i.product_id
+        CROSS JOIN LATERAL (SELECT CASE WHEN i.offer_id IS NULL THEN p.price::bigint
+                                        ELSE coalesce(agreed_price(i.offer_id, i.quantity, p.currency), p.price) END) AS w (price)
         WHERE i.cart_id = p_cart
     ), items AS (
         SELECT coalesce(json_agg(json_build_object(
@@ -38,7 +49,7 @@ LANGUAGE sql STABLE AS $$
                    'quantity', l.quantity,
                    'unitPrice', json_build_object('amount', l.price, 'currency', l.currency),
                    'subtotal', json_build_object('amount', l.price * l.quantity, 'currency', l.currency),
-                   'priceChanged', l.changed, 'available', l.available)
+                   'priceChanged', l.changed, 'agreed', l.agreed, 'available', l.available)
                    ORDER BY l.seller_id, l.added_at, l.product_id), '[]') AS list,
                coalesce(sum(l.quantity), 0) AS quantity,
                CASE WHEN count(DISTINCT l.currency) = 1
@@ -82,11 +93,13 @@ DECLARE
     total  numeric;
     own    boolean;
 BEGIN
-    SELECT count(*), count(DISTINCT p.currency), sum(p.price * i.quantity), bool_or(p.seller_id = app_uid())
+    SELECT count(*), count(DISTINCT p.currency), sum(p.price * i.quantity),
+           bool_or(p.seller_id = coalesce(c.account_id, app_uid()))
     INTO lines, monies, total, own
-    FROM cart_item AS i
+    FROM cart AS c
+    JOIN cart_item AS i ON i.cart_id = c.id
     JOIN product AS p ON p.id = i.product_id
-    WHERE i.cart_id = p_cart;
+    WHERE c.id = p_cart;
     IF lines > 100 THEN
         PERFORM raise_problem('conflict', 'A cart holds 100 products at most.');
     ELSIF monies > 1 THEN

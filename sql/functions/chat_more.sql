@@ -30,14 +30,8 @@ END $$;
 -- Tells some accounts that they have to read a conversation again.
 CREATE OR REPLACE FUNCTION chat_changed(p_chat uuid, p_accounts uuid[]) RETURNS text
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
-DECLARE
-    events text := '';
-    who    uuid;
 BEGIN
-    FOR who IN SELECT DISTINCT u.id FROM unnest(p_accounts) AS u (id) ORDER BY u.id LOOP
-        events := events || feed_append(who, 'chat:changed', '{"chatId":"' || p_chat || '"}');
-    END LOOP;
-    RETURN events;
+    RETURN feed_spread(p_accounts, 'chat:changed', '{"chatId":"' || p_chat || '"}');
 END $$;
 
 -- The conversation of the caller with somebody, about a product or about none; made if it is not there. Whoever has
@@ -82,7 +76,8 @@ BEGIN
                 CASE WHEN seller = me THEN me ELSE other END, p_product)
         RETURNING id INTO v_chat;
         INSERT INTO chat_member (chat_id, account_id, hidden_seq) VALUES (v_chat, me, -1), (v_chat, other, 0);
-        events := chat_changed(v_chat, ARRAY[me, other]);
+        PERFORM chat_staff(v_chat);
+        events := chat_changed(v_chat, chat_others(v_chat, NULL));
     ELSE
         UPDATE chat_member AS m SET hidden_seq = -1
         WHERE m.chat_id = v_chat AND m.account_id = me AND m.hidden_seq <> -1;
@@ -91,6 +86,27 @@ BEGIN
         END IF;
     END IF;
     SELECT v.body INTO body FROM my_chat AS v WHERE v.id = v_chat;
+END $$;
+
+-- The staff of the seller's shop joins a new conversation. The lock lets nobody join the staff meanwhile.
+CREATE OR REPLACE FUNCTION chat_staff(p_chat uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+DECLARE
+    v_shop uuid;
+BEGIN
+    SELECT s.id INTO v_shop
+    FROM chat AS c
+    JOIN shop AS s ON s.owner_id = c.seller_id AND s.deleted_at IS NULL
+    WHERE c.id = p_chat
+    FOR SHARE OF s;
+    INSERT INTO chat_member (chat_id, account_id, hidden_seq)
+    SELECT p_chat, w.account_id, 0
+    FROM shop_member AS w
+    WHERE w.shop_id = v_shop AND w.accepted_at IS NOT NULL
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        UPDATE chat SET simple = false WHERE id = p_chat;
+    END IF;
 END $$;
 
 -- What a member makes of a conversation; NULL keeps a value. Hiding lasts until the next message.
@@ -111,7 +127,7 @@ BEGIN
     SELECT v.body INTO body FROM my_chat AS v WHERE v.id = p_chat;
 END $$;
 
--- Who should see that the caller types: nobody across a block.
+-- Who should see that the caller types: nobody across a block, and none of those who keep their own typing to themselves.
 CREATE OR REPLACE FUNCTION typing_peers(p_chat uuid) RETURNS TABLE (id uuid)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 BEGIN
@@ -120,7 +136,10 @@ BEGIN
     SELECT m.account_id
     FROM chat AS c
     JOIN chat_member AS m ON m.chat_id = c.id
-    WHERE c.id = p_chat AND NOT c.blocked AND m.account_id <> app_uid();
+    JOIN account AS a ON a.id = m.account_id AND a.share_typing
+    WHERE c.id = p_chat AND NOT c.blocked AND m.account_id <> app_uid()
+      AND (SELECT me.share_typing FROM account AS me WHERE me.id = app_uid())
+      AND (c.simple OR NOT blocked_between(m.account_id, app_uid()));
 END $$;
 
 -- Whether a user may read a file because a conversation of theirs shows it.
@@ -128,7 +147,7 @@ CREATE OR REPLACE FUNCTION file_in_chat_of(p_file uuid, p_user uuid) RETURNS boo
 LANGUAGE sql STABLE SET search_path = plaza, pg_temp AS $$
     SELECT EXISTS (SELECT FROM message_file AS f
                    JOIN chat_member AS m ON m.chat_id = f.chat_id
-                   WHERE f.file_id = p_file AND m.account_id = p_user)
+                   WHERE f.file_id = p_file AND m.account_id = p_user AND f.seq > m.from_seq)
 $$;
 
 -- ---- blocks and reports ----

@@ -8,32 +8,75 @@ RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
                   p_user, p_type, p_epoch, p_us, p_epoch, p_us, p_ts, p_data)
 $$;
 
+-- Takes the feeds of some users, in the order of all locks.
+CREATE OR REPLACE FUNCTION feed_lock(p_users uuid[]) RETURNS void
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+BEGIN
+    PERFORM FROM feed_head AS h WHERE h.account_id = ANY (p_users) ORDER BY h.account_id FOR NO KEY UPDATE;
+END $$;
+
+-- One event for many users, in one row of the outbox. With a conversation and a seq it is about that message.
+CREATE OR REPLACE FUNCTION feed_spread(p_users uuid[], p_type text, p_data text, p_chat uuid DEFAULT NULL,
+                                       p_seq bigint DEFAULT NULL)
+RETURNS text LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+DECLARE
+    ts    text := iso(now());
+    lines text[];
+BEGIN
+    IF cardinality(p_users) > 1 THEN
+        PERFORM feed_lock(p_users);
+    END IF;
+    WITH head AS (
+        UPDATE feed_head AS h SET last_us = h.last_us + 1
+        WHERE h.account_id = ANY (p_users)
+        RETURNING h.account_id, h.last_us, h.epoch
+    ), kept AS (
+        INSERT INTO feed (account_id, us, type, chat_id, seq, data)
+        SELECT h.account_id, h.last_us, p_type, p_chat, p_seq, CASE WHEN p_chat IS NULL THEN p_data END
+        FROM head AS h
+    )
+    SELECT array_agg(feed_line(h.account_id, p_type, h.last_us, h.epoch, ts, p_data)) INTO lines FROM head AS h;
+    IF lines IS NULL THEN
+        RETURN '';
+    END IF;
+    RETURN emit_all(lines);
+END $$;
+
 -- Where somebody asks for what comes behind `us`, what came before has arrived: those messages were delivered. Locks
 -- are taken in the order of sql/README.md: own receipts by conversation, then all feed heads by account.
 CREATE OR REPLACE FUNCTION feed_ack(p_from bigint, p_us bigint) RETURNS text
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 DECLARE
     me     uuid := app_uid();
-    seen   record;
+    r      record;
     told   record;
     peers  uuid[] := '{}'::uuid[];
     data   text[] := '{}'::text[];
     events text := '';
+    v_data text;
+    had    bigint;
+    side   uuid[];
 BEGIN
-    FOR seen IN
-        SELECT c.id, max(f.seq) AS seq,
-               CASE WHEN c.buyer_id = me THEN c.seller_id ELSE c.buyer_id END AS peer
+    FOR r IN
+        SELECT c, c.id, max(f.seq) AS seq
         FROM feed AS f
         JOIN chat AS c ON c.id = f.chat_id
         WHERE f.account_id = me AND f.us > p_from AND f.us <= p_us AND f.type = 'message:receive'
         GROUP BY c.id
         ORDER BY c.id
     LOOP
-        UPDATE chat_member AS m SET recv_seq = seen.seq
-        WHERE m.chat_id = seen.id AND m.account_id = me AND m.recv_seq < seen.seq;
+        side := chat_side(r.c, me);
+        PERFORM FROM chat_member AS m
+        WHERE m.chat_id = r.id AND m.account_id = ANY (side)
+        ORDER BY m.account_id FOR NO KEY UPDATE;
+        SELECT m.recv_seq INTO had FROM chat_member AS m
+        WHERE m.chat_id = r.id AND m.account_id = me AND m.recv_seq < r.seq;
         IF FOUND THEN
-            peers := peers || seen.peer;
-            data := data || ('{"chatId":"' || seen.id || '","seq":' || seen.seq || ',"userId":"' || me || '"}');
+            UPDATE chat_member AS m SET recv_seq = greatest(m.recv_seq, r.seq)
+            WHERE m.chat_id = r.id AND m.account_id = ANY (side);
+            v_data := '{"chatId":"' || r.id || '","seq":' || r.seq || ',"userId":"' || me || '"}';
+            SELECT peers || array_agg(u.id), data || array_agg(v_data) INTO peers, data
+            FROM unnest(receipt_readers(r.c, me, had, r.seq)) AS u (id);
         END IF;
     END LOOP;
     FOR told IN

@@ -35,7 +35,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
     FROM account AS a
     WHERE a.id = ANY (p_users)
       AND a.status = 'active'
+      AND a.share_presence
+      AND (SELECT w.share_presence FROM account AS w WHERE w.id = p_watcher)
       AND EXISTS (SELECT FROM chat_member AS mine
+                  JOIN chat AS c ON c.id = mine.chat_id AND c.kind = 'private'
                   JOIN chat_member AS theirs ON theirs.chat_id = mine.chat_id
                   WHERE mine.account_id = p_watcher AND theirs.account_id = a.id)
       AND NOT EXISTS (SELECT FROM block AS b

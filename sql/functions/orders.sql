@@ -96,7 +96,8 @@ END $$;
 -- Takes the units of all lines and tells what they cost today, or raises a problem: nothing of price, title or seller
 -- comes from the client. Stock rows are locked in ascending order of the product; the UPDATE is conditional: whoever
 -- comes second sees the first one's result, never an older count. `lows` are the products whose seller is to be told.
-CREATE OR REPLACE FUNCTION order_take(p_products uuid[], p_quantities int[], p_expected bigint, p_currency text,
+CREATE OR REPLACE FUNCTION order_take(p_products uuid[], p_quantities int[], p_prices bigint[], p_expected bigint,
+                                      p_currency text,
                                       OUT total numeric, OUT currency text, OUT lows uuid[])
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -107,8 +108,8 @@ DECLARE
     taken uuid[];
 BEGIN
     WITH line AS MATERIALIZED (
-        SELECT p.id, p.price, p.currency, p.seller_id, w.n
-        FROM unnest(p_products, p_quantities) AS w (id, n)
+        SELECT p.id, coalesce(w.price, p.price) AS price, p.currency, p.seller_id, w.n
+        FROM unnest(p_products, p_quantities, p_prices) AS w (id, n, price)
         JOIN product AS p ON p.id = w.id AND p.status = 'active' AND p.deleted_at IS NULL
     ), held AS MATERIALIZED (
         SELECT l.id, l.n
@@ -154,6 +155,27 @@ LANGUAGE sql STABLE AS $$
         '"},"paymentStatus":"', p_payment, '","createdAt":"', iso(g.created_at), '","orders":[', p_orders, ']}')
 $$;
 
+-- The agreed prices of a cart's lines, in the order of its products; an offer that counts is used up by it.
+CREATE OR REPLACE FUNCTION cart_agreed(p_cart uuid, p_products uuid[]) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    found bigint[];
+BEGIN
+    PERFORM FROM chat_offer AS o
+    WHERE o.id IN (SELECT i.offer_id FROM cart_item AS i WHERE i.cart_id = p_cart)
+    ORDER BY o.id FOR NO KEY UPDATE;
+    SELECT array_agg(agreed_price(i.offer_id, i.quantity, p.currency) ORDER BY u.place) INTO found
+    FROM unnest(p_products) WITH ORDINALITY AS u (id, place)
+    JOIN cart_item AS i ON i.cart_id = p_cart AND i.product_id = u.id
+    LEFT JOIN product AS p ON p.id = u.id;
+    UPDATE chat_offer AS o SET status = 'ordered'
+    FROM cart_item AS i
+    JOIN product AS p ON p.id = i.product_id
+    WHERE i.cart_id = p_cart AND o.id = i.offer_id
+      AND agreed_price(i.offer_id, i.quantity, p.currency) IS NOT NULL;
+    RETURN found;
+END $$;
+
 -- The one way to an order: all or nothing in one transaction. The lines, each product once, come from the arrays or from
 -- the cart. A purchase from several shops is one group, one charge, and an order for each seller.
 CREATE OR REPLACE FUNCTION order_place(p_group uuid, p_cart uuid, p_version int, p_products uuid[], p_quantities int[],
@@ -165,25 +187,31 @@ DECLARE
     outcome text := payment_mock(p_token);
     bill    record;
     made    record;
+    offers  uuid[];
+    prices  bigint[];
 BEGIN
     IF p_cart IS NOT NULL THEN
         PERFORM cart_lock(p_cart, NULL, p_version);
         UPDATE cart SET status = 'ordered', version = version + 1, updated_at = now() WHERE id = p_cart;
-        SELECT array_agg(i.product_id), array_agg(i.quantity) INTO p_products, p_quantities
+        SELECT array_agg(i.product_id), array_agg(i.quantity), array_agg(i.offer_id) FILTER (WHERE i.offer_id IS NOT NULL)
+        INTO p_products, p_quantities, offers
         FROM cart_item AS i
         WHERE i.cart_id = p_cart;
+        IF offers IS NOT NULL THEN
+            prices := cart_agreed(p_cart, p_products);
+        END IF;
     END IF;
     IF p_products IS NULL THEN
         PERFORM raise_problem('cart-empty');
     END IF;
-    bill := order_take(p_products, p_quantities, p_expected, p_currency);
+    bill := order_take(p_products, p_quantities, prices, p_expected, p_currency);
     WITH purchase AS (
         INSERT INTO order_group AS g (id, buyer_id, cart_id, provider, total, captured, currency)
         VALUES (p_group, me, p_cart, 'mock', bill.total, CASE outcome WHEN 'paid' THEN bill.total ELSE 0 END, bill.currency)
         RETURNING g
     ), line AS MATERIALIZED (
-        SELECT p.id, p.seller_id, p.shop_id, p.title, p.price, w.n
-        FROM unnest(p_products, p_quantities) AS w (id, n)
+        SELECT p.id, p.seller_id, p.shop_id, p.title, coalesce(w.price, p.price) AS price, w.n
+        FROM unnest(p_products, p_quantities, prices) AS w (id, n, price)
         JOIN product AS p ON p.id = w.id AND p.currency = bill.currency
     ), part AS MATERIALIZED (
         SELECT uuid_v7() AS id, l.seller_id, l.shop_id, sum(l.price * l.n) AS total,

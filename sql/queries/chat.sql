@@ -72,10 +72,31 @@ WHERE c.id = :chat;
 SELECT m.body, m.events
 FROM message_send(:chat, :cmid, :type, :text, :reply, :files, :product) AS m;
 
--- query: message_replay (chat uuid, cmid uuid, type text, text text, reply bigint?, files uuid[]?, product uuid?) one read
---     -> body text
+-- query: message_replay (chat uuid, cmid uuid, type text, text text, reply bigint?, files uuid[]?, product uuid?,
+--     price bigint?, quantity int?) one read -> body text
 -- The message that was sent under this id before, if it is the same.
-SELECT message_replay(:chat, :cmid, :type, :text, :reply, :files, :product) AS body;
+SELECT message_replay(:chat, :cmid, :type, :text, :reply, :files, :product, :price, :quantity) AS body;
+
+-- query: offer_send (chat uuid, cmid uuid, text text, product uuid, quantity int, price bigint, currency text, hours int)
+--     one -> body text, events text
+-- Sends an offer of the caller.
+SELECT m.body, m.events
+FROM offer_send(:chat, :cmid, :text, :product, :quantity, :price, :currency, :hours) AS m;
+
+-- query: offer_answer (chat uuid, message uuid, action text) one -> body text, events text
+-- Accepts, declines or withdraws an offer.
+SELECT m.body, m.events
+FROM offer_answer(:chat, :message, :action) AS m;
+
+-- query: message_react (chat uuid, message uuid, emoji text, on bool) one -> body text, events text
+-- Sets or takes back a reaction of the caller.
+SELECT m.body, m.events
+FROM message_react(:chat, :message, :emoji, :on) AS m;
+
+-- query: message_search (text text, chat uuid?, at text?, id uuid?, limit int) many read -> body text, k1 text, k2 text
+-- Messages of the caller that have this text in them, newest first.
+SELECT m.body, m.k1, m.k2
+FROM message_search(:text, :chat, :at::timestamptz, :id, :limit) AS m;
 
 -- query: message_change (chat uuid, message uuid, text text) one -> body text, events text
 -- A new text for an own message that nobody has read.

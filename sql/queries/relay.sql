@@ -31,6 +31,10 @@ SELECT job_purge_idempotency() AS done;
 -- Removes feed events older than thirty days.
 SELECT job_purge_feed() AS done;
 
+-- query: job_index_messages () one -> done bigint
+-- Makes the latest messages findable.
+SELECT job_index_messages() AS done;
+
 -- query: job_orphans (names text[]) one read -> done bigint, names text
 -- Those names of stored files that no row holds, with spaces between.
 SELECT count(*) AS done, coalesce(string_agg(o.name, ' '), '') AS names

@@ -41,7 +41,7 @@ def same_for_all(ids):
 
 def send(world, route, actor, ids, body=None):
     e = access.entry_of(route.name)
-    path = route.url(ids) + e.query
+    path = route.url(ids) + (e.query(world, actor) if callable(e.query) else e.query)
     headers = {"Idempotency-Key": str(uuid.uuid4()), "If-Match": "*", **(e.token(world, actor) if e.token else {})}
     if e.upload:
         files, fields = e.upload(world, actor, ids)

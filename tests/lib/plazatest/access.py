@@ -6,9 +6,10 @@ import uuid
 from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
-from plazatest.world import (BUY, PDF, Cart, CartLine, Category, Chat, Contact, File, FullCart, HiddenProduct, ImageName,
-                             Message, Notification, Order, OrderGroup, Product, ProductImage, Session, Someone, User,
-                             category, goods, picture)
+from plazatest.world import (BUY, PDF, CannedReply, Cart, CartLine, Category, Chat, Contact, File, FullCart, Group,
+                             GroupMember, HiddenProduct, ImageName, Invitation, Message, Notification, Offer, Order,
+                             OrderGroup, Product, ProductImage, Session, Shop, ShopChat, Someone, Staff, User, category,
+                             good, goods, picture)
 
 
 @dataclass
@@ -16,7 +17,7 @@ class Entry:
     path: dict = field(default_factory=dict)      # parameter: Kind
     body: object = None                           # (world, actor, ids) -> JSON body; None = no body
     upload: object = None                         # (world, actor, ids) -> (files, fields) of a multipart body
-    query: str = ""
+    query: object = ""                            # or (world, actor) -> str
     token: object = None                          # (world, actor) -> headers that the route needs
     own: dict = field(default_factory=dict)       # role: status on its own object, where it is not success
     deleted: int = 404                            # of one that was deleted
@@ -58,11 +59,26 @@ def guest_cart(w, a, ids):
     return {"cartToken": w.actor("anonymous").post("/api/v1/carts").headers["X-Cart-Token"]}
 
 
+def new_contact(w, a, ids):
+    """Whoever may not open conversations names a stranger, and is stopped before."""
+    peer = w.users.client().user["id"]
+    a.post("/api/v1/chats", {"peerId": peer})
+    return {"userIds": [peer]}
+
+
+def chat_of_shop(w, seller):
+    """A conversation of a seller's shop with a client."""
+    if seller.role != "seller":
+        return str(uuid.uuid4())
+    return good(w.users.client().post("/api/v1/chats", {"sellerId": seller.user["shopId"]}))["id"]
+
+
 def order_of_pictures(w, a, ids):
     return {"ids": [i for (i,) in w.sql("SELECT file_id::text FROM product_image WHERE product_id::text = %s", (ids["id"],))]}
 
 
 NOBODY = frozenset()
+NO_SHOP = {"client": 404, "admin": 404, "moderator": 404}
 STEP = {"reason": "because"}
 PUBLIC_USER = {"id", "username", "name", "role", "avatarUrl", "shopId", "createdAt"}
 SYSTEM = Entry(offline=True)
@@ -139,8 +155,8 @@ TABLE = {
 
     "chatList": Entry(), "chatUnread": Entry(),
     "chatOpen": Entry(body=lambda w, a, ids: {"peerId": w.actor("client", 6).user["id"]}, sees_all=NOBODY,
-                      members={"/peerId": None, "/sellerId": None, "/productId": HiddenProduct()},
-                      beside={"/productId": {"peerId": None}}),
+                      members={"/peerId": None, "/sellerId": None, "/productId": HiddenProduct(), "/memberIds/[]": Someone()},
+                      beside={"/productId": {"peerId": None}, "/memberIds/[]": {"peerId": None, "title": "Group"}}),
     "chatGet": Entry(path={"id": Chat()}, sees_all=NOBODY),
     "chatHide": Entry(path={"id": Chat()}, sees_all=NOBODY),
     "chatRead": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"seq": 1}, sees_all=NOBODY),
@@ -156,6 +172,30 @@ TABLE = {
                          aliases=("content",), sees_all=NOBODY),
     # Removing it once more is the same wish, and changes nothing.
     "messageDelete": Entry(path={"id": Chat(), "mid": Message()}, deleted=204, sees_all=NOBODY),
+
+    "messageSearch": Entry(query="?q=word"),
+    "messageReact": Entry(path={"id": Chat(), "mid": Message()}, body=lambda w, a, ids: {"emoji": "👍"}, sees_all=NOBODY),
+    "offerAnswer": Entry(path={"id": ShopChat(), "mid": Offer()}, body=lambda w, a, ids: {"action": "accept"},
+                         sees_all=NOBODY),
+    "chatRename": Entry(path={"id": Group()}, body=lambda w, a, ids: {"title": "Other"}, sees_all=NOBODY),
+    "participantList": Entry(path={"id": Chat()}, sees_all=NOBODY),
+    "participantAdd": Entry(path={"id": Group()}, body=new_contact,
+                            members={"/userIds/[]": Someone()}, sees_all=NOBODY),
+    "participantRole": Entry(path={"id": Group(), "uid": GroupMember()}, body=lambda w, a, ids: {"role": "admin"},
+                             sees_all=NOBODY),
+    "participantRemove": Entry(path={"id": Group(), "uid": GroupMember()}, sees_all=NOBODY),
+    "shopStaff": Entry(path={"id": Shop()}, sees_all=NOBODY),
+    "shopInvite": Entry(path={"id": Shop()}, body=lambda w, a, ids: {"userId": w.users.client().user["id"]},
+                        members={"/userId": None}, sees_all=NOBODY),
+    "shopAccept": Entry(path={"id": Invitation()}, sees_all=NOBODY, fresh=True),
+    "shopLeave": Entry(path={"id": Shop(), "uid": Staff()}, sees_all=NOBODY),
+    "cannedList": Entry(own=NO_SHOP),
+    "cannedCreate": Entry(body=lambda w, a, ids: {"title": f"T {uuid.uuid4()}", "body": "Hello"}, own=NO_SHOP),
+    "cannedUpdate": Entry(path={"id": CannedReply()}, body=lambda w, a, ids: {"title": f"T {uuid.uuid4()}", "body": "Hi"},
+                          sees_all=NOBODY),
+    "cannedDelete": Entry(path={"id": CannedReply()}, sees_all=NOBODY),
+    "cannedText": Entry(path={"id": CannedReply()}, query=lambda w, a: f"?chatId={chat_of_shop(w, a)}", sees_all=NOBODY),
+    "sharingGet": Entry(), "sharingUpdate": Entry(body=lambda w, a, ids: {"typing": True}),
 
     "imageGet": Entry(path={"name": ImageName()}, public=True, offline=True),
     "productImageAdd": Entry(path={"id": Product()}, upload=lambda w, a, ids: ([picture()], {})),

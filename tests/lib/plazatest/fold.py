@@ -51,13 +51,16 @@ class State:
 
     def read_chat(self, chat):
         r = self.client.get(f"/chats/{chat}")
+        if r.status == 404:  # no member any more
+            self.chats.pop(chat, None), self.messages.pop(chat, None)
+            return
         self.chats[chat] = r.json
         self.messages[chat] = {m["seq"]: m for m in self.client.pages(f"/chats/{chat}/messages?limit=100")}
 
     def message(self, m):
         if m["chatId"] not in self.chats:  # it was hidden until now
             self.read_chat(m["chatId"])
-        chat, me = self.chats[m["chatId"]], self.client.user["id"]
+        chat = self.chats[m["chatId"]]
         m = {k: v for k, v in m.items() if k != "ref"}
         known = self.messages[m["chatId"]]
         known[m["seq"]] = m
@@ -65,16 +68,24 @@ class State:
             chat["lastSeq"], chat["lastMessageAt"], chat["hidden"] = m["seq"], m["createdAt"], False
         if m["seq"] == chat["lastSeq"]:
             chat["lastMessage"] = m
-        chat["unread"] = min(UNREAD_MAX, sum(x["seq"] > chat["readSeq"] and x["senderId"] != me and not x.get("deleted")
-                                             for x in known.values()))
+        self.count(chat)
+
+    def count(self, chat):
+        """What the other side sent behind the place that was read; a shop's staff is one side."""
+        me, buyer = self.client.user["id"], chat["buyerId"]
+        other = lambda who: who != me if buyer is None else (who == buyer) != (me == buyer)
+        chat["unread"] = min(UNREAD_MAX, sum(m["seq"] > chat["readSeq"] and other(m["senderId"]) and not m.get("deleted")
+                                             for m in self.messages[chat["id"]].values()))
 
     def receipt(self, kind, d):
-        chat = self.chats[d["chatId"]]
+        chat = self.chats.get(d["chatId"])
+        if chat is None:  # left since
+            return
         if d["userId"] == self.client.user["id"]:
             chat["readSeq"] = max(chat["readSeq"], d["seq"])
-            unread = sum(m["seq"] > chat["readSeq"] and m["senderId"] != d["userId"] and not m.get("deleted")
-                         for m in self.messages[d["chatId"]].values())
-            chat["unread"] = min(UNREAD_MAX, unread)
+            self.count(chat)
+            return
+        if chat["kind"] == "group":  # it tells who wrote, and stands in the list of participants
             return
         chat["peerReceivedSeq"] = max(chat["peerReceivedSeq"], d["seq"])
         if kind == "message:read":
@@ -98,8 +109,13 @@ class State:
     def apply(self, e):
         assert e["us"] == self.us + 1, "no gap"
         self.us, kind, d = e["us"], e["t"], e["d"]
-        if kind in ("message:sent", "message:receive", "message:edit", "message:delete"):
+        if kind in ("message:sent", "message:receive", "message:edit", "message:delete", "message:offer"):
             self.message(d)
+        elif kind == "message:reaction":
+            known = self.messages.get(d["chatId"], {}).get(d["seq"])
+            if known:
+                known.pop("reactions", None)
+                self.message({**known, **({"reactions": d["reactions"]} if d["reactions"] else {})})
         elif kind in ("message:read", "message:delivered"):
             self.receipt(kind, d)
         elif kind == "chat:changed":
@@ -108,6 +124,8 @@ class State:
             self.notification(d, e["ts"])
         elif kind == "notification:clear":
             self.clear(d)
+        elif kind == "cart:changed":
+            pass  # the cart is no part of this state
         elif kind == "user:block":
             (self.blocks.add if d["on"] else self.blocks.discard)(d["userId"])
         else:

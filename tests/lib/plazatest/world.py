@@ -273,6 +273,104 @@ class Message(Kind):
         return rows[0][0] if rows else None
 
 
+class ShopChat(Chat):
+    """A conversation of the owner with a shop about its goods."""
+    def make(self, w, owner, ids):
+        if owner.role == "service":
+            return None
+        return good(owner.post("/api/v1/chats", {"productId": goods(w)}))["id"]
+
+
+class Offer(Message):
+    """An offer of the shop to the owner, in the chat left of it."""
+    remove = None
+
+    def make(self, w, owner, ids):
+        chat = ids.get("id") or ShopChat().make(w, owner, {})
+        return chat and good(w.actor("seller", 2).post(f"/api/v1/chats/{chat}/messages", {
+            "type": "offer", "productId": goods(w), "price": {"amount": 1500, "currency": "USD"}}))["id"]
+
+
+def contact(w, owner):
+    peer = w.users.client()
+    good(owner.post("/api/v1/chats", {"peerId": peer.user["id"]}))
+    return peer
+
+
+class Group(Chat):
+    """A group of the owner with one member."""
+    def make(self, w, owner, ids):
+        if owner.role == "service":
+            return None
+        return good(owner.post("/api/v1/chats", {"title": "Group", "memberIds": [contact(w, owner).user["id"]]}))["id"]
+
+
+class GroupMember(Kind):
+    """Somebody in the group left of it."""
+    table = "chat_member"
+    remove = None
+
+    def make(self, w, owner, ids):
+        chat = ids.get("id") or Group().make(w, owner, {})
+        if chat is None:
+            return None
+        peer = contact(w, owner)
+        good(owner.post(f"/api/v1/chats/{chat}/participants", {"userIds": [peer.user["id"]]}))
+        return peer.user["id"]
+
+    def row(self, w, ident):
+        return sorted(w.sql("SELECT t::text FROM chat_member AS t WHERE account_id = %s", (ident,)))
+
+
+class Shop(Kind):
+    table = "shop"
+    strangers = ("seller",)
+    remove = None
+
+    def make(self, w, owner, ids):
+        return owner.user["shopId"] if owner.role == "seller" else None
+
+
+class Invitation(Kind):
+    """A shop that has invited the owner."""
+    table = "shop"
+    remove = None
+
+    def make(self, w, owner, ids):
+        if owner.role == "service":
+            return None
+        boss = w.users.seller()
+        good(boss.post(f"/api/v1/sellers/{boss.user['shopId']}/members", {"userId": owner.user["id"]}))
+        return boss.user["shopId"]
+
+
+class Staff(Kind):
+    """Somebody invited to the shop left of it."""
+    table = "account"
+    strangers = ("seller",)
+    remove = None
+
+    def make(self, w, owner, ids):
+        if owner.role != "seller":
+            return None
+        peer = w.users.client()
+        good(owner.post(f"/api/v1/sellers/{owner.user['shopId']}/members", {"userId": peer.user["id"]}))
+        return peer.user["id"]
+
+
+class CannedReply(Kind):
+    table = "canned_reply"
+    strangers = ("seller",)
+
+    def make(self, w, owner, ids):
+        if owner.role != "seller":
+            return None
+        return good(owner.post("/api/v1/canned-replies", {"title": f"T {uuid.uuid4()}", "body": "Hello {buyer}"}))["id"]
+
+    def remove(self, w, ident):
+        w.sql("DELETE FROM canned_reply WHERE id = %s", (ident,))
+
+
 class Notification(Kind):
     table = "notification"
 
