@@ -1,7 +1,6 @@
-/* Clocks, and the two date formats of the wire. */
+/* Clocks, and the date format of the wire. */
 #include "base/clock.h"
 
-#include <string.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -11,7 +10,7 @@
 #define NS_PER_US 1000
 #define NS_PER_MS 1000000
 
-/* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z: both formats have four digits for the year. */
+/* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z: the year has four digits. */
 #define FIRST_S (-62167219200)
 #define LAST_S 253402300799
 
@@ -103,24 +102,4 @@ clock_rfc3339(int64_t unix_ms, char out[RFC3339_TEXT + 1])
 	to = digits(to, ms, 3);
 	*to++ = 'Z';
 	*to = '\0';
-}
-
-void
-clock_http_date(int64_t unix_s, char out[HTTP_DATE_TEXT + 1])
-{
-	/* Not strftime(): the names must not follow the locale. */
-	static const char days[][6] = { "Sun, ", "Mon, ", "Tue, ", "Wed, ", "Thu, ", "Fri, ",
-		"Sat, " };
-	static const char months[][6] = { " Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ",
-		" Jul ", " Aug ", " Sep ", " Oct ", " Nov ", " Dec " };
-	struct tm tm = civil(unix_s);
-	char *to = out;
-
-	memcpy(to, days[tm.tm_wday], 5);
-	to = digits(to + 5, tm.tm_mday, 2);
-	memcpy(to, months[tm.tm_mon], 5);
-	to = digits(to + 5, tm.tm_year + 1900, 4);
-	*to++ = ' ';
-	to = time_of_day(to, &tm);
-	memcpy(to, " GMT", 5);
 }

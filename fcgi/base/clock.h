@@ -12,8 +12,5 @@ int64_t clock_unix_ms(void);
 /* RFC 3339 UTC with milliseconds, 24 characters and a NUL: 2026-01-31T09:30:00.000Z */
 #define RFC3339_TEXT 24
 void clock_rfc3339(int64_t unix_ms, char out[RFC3339_TEXT + 1]);
-/* IMF-fixdate for HTTP headers (RFC 9110 section 5.6.7), 29 characters and a NUL. */
-#define HTTP_DATE_TEXT 29
-void clock_http_date(int64_t unix_s, char out[HTTP_DATE_TEXT + 1]);
 
 #endif

@@ -144,7 +144,6 @@ fill_request(struct request *req, struct conn *c)
 	str_cut(uri, '?', &req->uri_path, &req->query_text);
 	/* A copy: the access log is written when libfcgi has freed the parameters. */
 	req->remote_addr = str_dup(req->arena, str_of(FCGX_GetParam("REMOTE_ADDR", c->r.envp)));
-	req->https = str_ieqz(str_of(FCGX_GetParam("HTTPS", c->r.envp)), "on");
 	if (length.n > 0 && !str_i64(length, &req->content_length))
 		req->content_length = INT64_MAX; /* refused as too large */
 }

@@ -69,7 +69,6 @@ struct request {
 	struct str query_text;   /* raw, without '?' */
 	struct str remote_addr;
 	int64_t content_length; /* -1 = not given */
-	bool https;
 
 	/* filled by the stages */
 	struct str id; /* request id, [A-Za-z0-9._-]{1,64} */

@@ -23,8 +23,6 @@ struct blob_ops {
 	enum problem (*put)(
 		struct blob_store *s, int fd, const struct blob_name *name, struct err *err);
 	enum problem (*temporary)(struct blob_store *s, int *fd, struct err *err);
-	enum problem (*open)(
-		struct blob_store *s, const struct blob_name *name, int *fd, struct err *err);
 	enum problem (*remove)(struct blob_store *s, const struct blob_name *name, struct err *err);
 	enum problem (*old)(struct blob_store *s, int64_t before_s, struct blob_name *out,
 		size_t max, size_t *n, struct err *err);
@@ -205,24 +203,6 @@ local_temporary(struct blob_store *s, int *fd, struct err *err)
 }
 
 static enum problem
-local_open(struct blob_store *s, const struct blob_name *name, int *fd, struct err *err)
-{
-	char path[BLOB_PATH];
-
-	enum problem p = open_root(s, err);
-	if (p)
-		return p;
-	blob_path(name, path);
-	int got = open_beneath(s, path, O_RDONLY);
-	if (got < 0 && errno == ENOENT)
-		return ERR(err, P_NOT_FOUND, "blob: no %s", path);
-	if (got < 0)
-		return failed(err, "open", path);
-	*fd = got;
-	return P_OK;
-}
-
-static enum problem
 local_remove(struct blob_store *s, const struct blob_name *name, struct err *err)
 {
 	char folder[FOLDER];
@@ -294,7 +274,6 @@ local_free(struct blob_store *s)
 static const struct blob_ops local_ops = {
 	.put = local_put,
 	.temporary = local_temporary,
-	.open = local_open,
 	.remove = local_remove,
 	.old = local_old,
 	.free = local_free,
@@ -339,12 +318,6 @@ enum problem
 blob_temporary(struct blob_store *s, int *fd, struct err *err)
 {
 	return s->ops->temporary(s, fd, err);
-}
-
-enum problem
-blob_open(struct blob_store *s, const struct blob_name *name, int *fd, struct err *err)
-{
-	return s->ops->open(s, name, fd, err);
 }
 
 enum problem

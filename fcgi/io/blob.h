@@ -41,9 +41,6 @@ enum problem blob_put(struct blob_store *s, int fd, enum blob_class class, const
 /* An empty unnamed file where blob_put() can keep it; closed with the process's use of it. */
 enum problem blob_temporary(struct blob_store *s, int *fd, struct err *err)
 	__attribute__((warn_unused_result));
-/* For reading; P_NOT_FOUND when there is none. The caller closes it. */
-enum problem blob_open(struct blob_store *s, const struct blob_name *name, int *fd, struct err *err)
-	__attribute__((warn_unused_result));
 /* One that is gone already is fine. */
 enum problem blob_remove(struct blob_store *s, const struct blob_name *name, struct err *err)
 	__attribute__((warn_unused_result));

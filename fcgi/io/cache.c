@@ -299,35 +299,6 @@ cache_hit(struct cache *c, struct str key, int window_s, int64_t *count, int64_t
 }
 
 enum cache_result
-cache_peek(struct cache *c, struct str key, int64_t *count, int64_t *left_s)
-{
-	const struct command cmds[] = {
-		{ { STR("MULTI") } },
-		{ { STR("GET"), key } },
-		{ { STR("PTTL"), key } },
-		{ { STR("EXEC") } },
-	};
-	enum cache_result result = CACHE_DOWN;
-
-	CHECK(key.n > 0);
-	redisReply *r = transact(c, cmds, sizeof(cmds) / sizeof(cmds[0]));
-	if (!r)
-		return CACHE_DOWN;
-	if (r->element[0]->type == REDIS_REPLY_NIL) {
-		*count = 0;
-		*left_s = 0;
-		result = CACHE_MISS;
-	} else if (is_integer(r->element[1]) && str_i64(text_of(r->element[0]), count)) {
-		int64_t left_ms = r->element[1]->integer;
-
-		*left_s = left_ms < 0 ? 0 : whole_seconds(left_ms);
-		result = CACHE_OK;
-	}
-	freeReplyObject(r);
-	return result;
-}
-
-enum cache_result
 cache_set(struct cache *c, struct str key, struct str value, int ttl_s)
 {
 	char text[NUMBER_MAX];
@@ -356,15 +327,6 @@ cache_get(struct cache *c, struct arena *a, struct str key, struct str *value)
 	}
 	freeReplyObject(r);
 	return result;
-}
-
-enum cache_result
-cache_del(struct cache *c, struct str key)
-{
-	const struct command del = { { STR("DEL"), key } };
-
-	CHECK(key.n > 0);
-	return done(ask(c, &del, 1));
 }
 
 enum cache_result

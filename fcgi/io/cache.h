@@ -39,13 +39,9 @@ const char *cache_error(const struct cache *c);
  */
 enum cache_result cache_hit(
 	struct cache *c, struct str key, int window_s, int64_t *count, int64_t *left_s);
-/* Reads the counter without adding. CACHE_MISS = 0 hits, both outputs 0. */
-enum cache_result cache_peek(struct cache *c, struct str key, int64_t *count, int64_t *left_s);
 
 enum cache_result cache_set(struct cache *c, struct str key, struct str value, int ttl_s);
 enum cache_result cache_get(struct cache *c, struct arena *a, struct str key, struct str *value);
-/* CACHE_OK as well when there was nothing to delete. */
-enum cache_result cache_del(struct cache *c, struct str key);
 /* A set whose members each have a time limit (sorted by their end): presence, watchers. */
 enum cache_result cache_zadd(struct cache *c, struct str key, struct str member, int ttl_s);
 enum cache_result cache_zrem(struct cache *c, struct str key, struct str member);
