@@ -23,15 +23,15 @@ test_objs   = $(call part,$(1),$(USE_APP),$(APP_SRC)) \
 UNIT     := $(patsubst %.c,%,$(notdir $(call src,tests/unit/test_*.c)))
 UNIT_BIN := $(addprefix $(B)/tests/unit/,$(UNIT))
 
-# The clock of the pretended broker is the test's, and that of the keys.
+# The clock of the pretended broker is the test's, and that of keys and counters.
 WRAP_PLUGIN := -Wl,--wrap=clock_unix_s,--wrap=clock_mono_us
-WRAP_KEYS   := -Wl,--wrap=clock_mono_us
+WRAP_MONO   := -Wl,--wrap=clock_mono_us
 
 define unit_rule
 $(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $(call test_objs,$(1)) $$(LIB)
 	$$(call link,-lcmocka $(if $(filter $(1),$(USE_DOOR)),-lfcgi) \
 		$(if $(filter $(1),$(USE_PLUGIN)),$$(WRAP_PLUGIN)) \
-		$(if $(filter $(1),test_io_keys),$$(WRAP_KEYS)) $$(LIBS_APP))
+		$(if $(filter $(1),test_io_keys test_http_tally),$$(WRAP_MONO)) $$(LIBS_APP))
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 

@@ -2,9 +2,9 @@
 #include "http/limit.h"
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "http/app.h"
 #include "http/route.h"
+#include "http/tally.h"
 #include "io/cache.h"
 
 #include <arpa/inet.h>
@@ -42,40 +42,8 @@ static const struct limit_rule {
 	[LIMIT_CHECKOUT] = { "checkout", .user = { { 30, MINUTE_S }, { 300, HOUR_S } } },
 };
 
-/* ---- counting without Redis ---- */
-
-#define LOCAL_SLOTS 1024
-#define LOCAL_SHARE 8 /* a process alone allows 1/8 of the limit: the usual number of workers */
-
-static struct local_slot {
-	uint64_t hash;
-	int64_t window;
-	int64_t count;
-} local_slots[LOCAL_SLOTS];
-
-static uint64_t
-fnv1a(struct str s)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (uint8_t)s.p[i]) * UINT64_C(0x100000001b3);
-	return h;
-}
-
-/* A collision shares a counter, which can only make the limit stricter. */
-static int64_t
-local_hit(struct str key, int window_s, int64_t *left_s)
-{
-	int64_t now = clock_mono_us() / 1000000;
-	uint64_t h = fnv1a(key);
-	struct local_slot *slot = &local_slots[h % LOCAL_SLOTS];
-
-	if (slot->window != now / window_s || slot->hash != h)
-		*slot = (struct local_slot){ .hash = h, .window = now / window_s };
-	*left_s = window_s - now % window_s;
-	return ++slot->count;
-}
+/* Without Redis a process alone allows 1/8 of the limit: the usual number of workers. */
+#define LOCAL_SHARE 8
 
 /* ---- whose hits ---- */
 
@@ -150,7 +118,7 @@ within(struct request *req, const char *name, struct str who, const struct windo
 			req->arena, "plaza:rl:%s:%d:%.*s", name, w[i].seconds, STR_ARG(who)));
 
 		if (cache_hit(req->app->cache, key, w[i].seconds, &count, &reset_s) == CACHE_DOWN)
-			count = LOCAL_SHARE * local_hit(key, w[i].seconds, &reset_s);
+			count = LOCAL_SHARE * tally_hit(key, w[i].seconds, &reset_s);
 		int64_t left = quota - count;
 		if (t->window_s == 0 || left < t->left)
 			*t = (struct tightest){ quota, left < 0 ? 0 : left, reset_s, w[i].seconds };
