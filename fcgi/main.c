@@ -55,7 +55,9 @@ print_document(const char *name)
 	return good ? 0 : 1;
 }
 
-/* multiwatch starts a program that ends again at once: a fault that stays would cost a whole core.
+/*
+ * multiwatch starts a program that ends again at once: a fault that stays would cost a
+ * whole core.
  */
 #define FAILED_START_S 1
 

@@ -43,7 +43,9 @@ alt_check(struct request *req, struct str alt)
 	return req->err.problem = P_INVALID;
 }
 
-/* A picture that is refused here because of what it is, whatever else could be uploaded elsewhere.
+/*
+ * A picture that is refused here because of what it is, whatever else could be
+ * uploaded elsewhere.
  */
 static enum problem
 store_picture(struct request *req, const struct part *part, struct upload *u)

@@ -1,4 +1,6 @@
-/* What uploads of all kinds have in common: from a part of a multipart body to files in the store.
+/*
+ * What uploads of all kinds have in common: from a part of a multipart body to files
+ * in the store.
  */
 #ifndef PLAZA_API_UPLOAD_H
 #define PLAZA_API_UPLOAD_H

@@ -262,7 +262,9 @@ conn_serve(struct door_state *d, struct conn *c)
 		conn_close(d, c);
 		return false;
 	}
-	/* Without a listening socket libfcgi cannot fall back to accept() when the stream is bad.
+	/*
+	 * Without a listening socket libfcgi cannot fall back to accept() when the
+	 * stream is bad.
 	 */
 	c->r.ipcFd = c->fd;
 	c->r.keepConnection = 1;

@@ -1,4 +1,6 @@
-/* Cross-origin requests (Fetch standard, CORS protocol): an exact allow-list of origins, never "*".
+/*
+ * Cross-origin requests (Fetch standard, CORS protocol): an exact allow-list of
+ * origins, never "*".
  */
 #ifndef PLAZA_HTTP_CORS_H
 #define PLAZA_HTTP_CORS_H

@@ -250,7 +250,9 @@ print_success(struct jsonw *w, const struct route *r)
 	}
 }
 
-/* Several problems may share a status: their codes are listed in the description and as x-problems.
+/*
+ * Several problems may share a status: their codes are listed in the description and
+ * as x-problems.
  */
 static void
 print_failures(struct jsonw *w, const struct route *r)

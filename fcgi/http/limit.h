@@ -1,7 +1,7 @@
 /*
  * Rate limits by class: fixed windows in Redis, per address, per network around
- * it and per signed-in user. When Redis is away each process counts by itself, at a fraction of the
- * limit, so a limit never becomes "unlimited".
+ * it and per signed-in user. When Redis is away each process counts by itself, at
+ * a fraction of the limit, so a limit never becomes "unlimited".
  */
 #ifndef PLAZA_HTTP_LIMIT_H
 #define PLAZA_HTTP_LIMIT_H

@@ -4,8 +4,7 @@
  * OpenAPI and the tests' coverage list all derive from the row.
  *
  * Paths are written without prefix: "/products/:id". Every row is reachable
- * under /api/v1 (canonical) and /api; those whose first segment is in
- * route_bare_roots also without prefix.
+ * under /api/v1 (canonical) and /api; those that are `bare` also without prefix.
  */
 #ifndef PLAZA_HTTP_ROUTE_H
 #define PLAZA_HTTP_ROUTE_H
@@ -86,9 +85,9 @@ struct router *router_new(void);
 void router_free(struct router *r);
 
 /*
- * Finds the row and fills params. P_NOT_FOUND, or P_METHOD with *allow set to the methods of the
- * path
- * ("GET, POST"). HEAD finds GET. The view `path` is decoded segment by segment.
+ * Finds the row and fills params. P_NOT_FOUND, or P_METHOD with *allow set to the
+ * methods of the path ("GET, POST"). HEAD finds GET. The path is decoded segment
+ * by segment.
  */
 enum problem router_find(const struct router *r, struct request *req, struct str *allow)
 	__attribute__((warn_unused_result));

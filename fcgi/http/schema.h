@@ -126,7 +126,9 @@ struct schema {
 enum problem schema_bind(const struct schema *s, struct arena *a, const struct json *in, void **out,
 	struct err *err) __attribute__((warn_unused_result));
 
-/* Binds a raw query string ("a=1&b=2"): unknown names P_INVALID, repeated ones P_DUPLICATE_PARAM.
+/*
+ * Binds a raw query string ("a=1&b=2"): unknown names P_INVALID, repeated ones
+ * P_DUPLICATE_PARAM.
  */
 enum problem schema_bind_query(const struct schema *s, struct arena *a, struct str query,
 	void **out, struct err *err) __attribute__((warn_unused_result));

@@ -15,7 +15,9 @@
 #define DIGITS 32 /* 128 bits */
 #define ENDING_MAX 4
 #define FILE_MODE 0640 /* the web server's group reads */
-/* The umask takes the group's write; the ACL that the relay may have instead is not subject to it.
+/*
+ * The umask takes the group's write; the ACL that the relay may have instead is not
+ * subject to it.
  */
 #define FOLDER_MODE 0770
 

@@ -115,7 +115,9 @@ enum problem db_connect(struct db *db, struct err *err) __attribute__((warn_unus
 /* A round trip to the server, for readiness. */
 enum problem db_ping(struct db *db, struct err *err) __attribute__((warn_unused_result));
 
-/* The arena that holds results from now on, and forgets identity and claim: call it once a request.
+/*
+ * The arena that holds results from now on, and forgets identity and claim: call it
+ * once a request.
  */
 void db_reset(struct db *db, struct arena *a);
 /* Acts as this identity until db_reset(); NULL = nobody. */

@@ -58,7 +58,9 @@ spawn(const struct image_job *job, struct arena *a, const int fds[FDS], pid_t *p
 		e = posix_spawn_file_actions_adddup2(&actions, fds[i], places[i]);
 	if (!e)
 		e = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-	/* Connections that a library forgot to mark: what takes the program over must not find one.
+	/*
+	 * Connections that a library forgot to mark: what takes the program over must
+	 * not find one.
 	 */
 	if (!e)
 		e = posix_spawn_file_actions_addclosefrom_np(&actions, places[FDS - 1] + 1);

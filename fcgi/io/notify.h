@@ -1,4 +1,6 @@
-/* Word to the service manager (libsystemd): sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
+/*
+ * Word to the service manager (libsystemd): sd_notify(3), sd_watchdog_enabled(3),
+ * sd_listen_fds(3).
  */
 #ifndef PLAZA_IO_NOTIFY_H
 #define PLAZA_IO_NOTIFY_H

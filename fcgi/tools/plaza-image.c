@@ -66,7 +66,10 @@ refuse(const char *why)
 	_exit(1);
 }
 
-/* What the libraries say goes to the log; the client is told only that the picture is no good. */
+/*
+ * The client is told only that the picture is no good. What the libraries say is
+ * for who runs the program by hand: for a worker, standard error is /dev/null.
+ */
 static _Noreturn void
 refuse_damaged(void)
 {
@@ -165,7 +168,9 @@ close_system_calls(void)
 #endif
 }
 
-/* Loads what will be needed while it is still possible: codecs, colour profiles, the type system.
+/*
+ * Loads what will be needed while it is still possible: codecs, colour profiles, the
+ * type system.
  */
 static void
 warm_up(void)

@@ -47,7 +47,9 @@ on_message(void *arg, struct str topic, struct str payload)
 	(void)queue_put(arg, topic, payload); /* counted by queue_dropped() */
 }
 
-/* Every process hears all shards and runs its own, so that a take-over needs no new subscription.
+/*
+ * Every process hears all shards and runs its own, so that a take-over needs no new
+ * subscription.
  */
 static void
 claim_shards(struct ingest *in)

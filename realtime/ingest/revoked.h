@@ -7,7 +7,9 @@
 
 #include "http/app.h"
 
-/* Does nothing when no revocations_file is configured; a failure is logged and the old list stays.
+/*
+ * Does nothing when no revocations_file is configured; a failure is logged and the old
+ * list stays.
  */
 void revoked_write(struct app *app, struct arena *a);
 

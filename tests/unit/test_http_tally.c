@@ -4,8 +4,8 @@
 #include "unit.h"
 
 #define HITS 9
-#define STRANGERS (3 * TALLY_SLOTS) /* so many that each counter is met, but for one chance in 20 \
-				     */
+/* So many that each counter is met, but for one chance in twenty. */
+#define STRANGERS (3 * TALLY_SLOTS)
 #define HOUR_S 3600
 #define MINUTE_S 60
 

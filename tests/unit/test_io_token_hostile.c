@@ -494,7 +494,9 @@ no_change_of_one_character_passes(void **state)
 	arena_clear(arena);
 }
 
-/* What the rows are made of passes where nothing is wrong with it: else they would prove nothing.
+/*
+ * What the rows are made of passes where nothing is wrong with it: else they would
+ * prove nothing.
  */
 static void
 the_usual_token_is_accepted(void **state)

@@ -163,8 +163,7 @@ subscriptions_are_bounded(void **state)
 	assert_false(may(c, MOSQ_ACL_SUBSCRIBE, "u/" ANNA "/#"));
 }
 
-/* --- the last will, and pointers -----------------------------------------------------------------
- */
+/* --- the last will, and pointers ---------------------------------------------------------- */
 
 static void
 a_last_will_may_only_say_bye(void **state)

@@ -270,8 +270,7 @@ a_key_that_was_taken_away_ends_its_tokens(void **state)
 		arena, "rm -r %s && mv %s.kept %s", path("keys"), path("keys"), path("keys")));
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start -------------------------------------------------------------------------------- */
 
 static void
 a_plugin_that_cannot_judge_does_not_start(void **state)

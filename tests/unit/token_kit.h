@@ -1,4 +1,6 @@
-/* What the tests of tokens and of their keys share: a folder of keys, two of them, and short forms.
+/*
+ * What the tests of tokens and of their keys share: a folder of keys, two of them, and
+ * short forms.
  */
 #ifndef PLAZA_TESTS_TOKEN_KIT_H
 #define PLAZA_TESTS_TOKEN_KIT_H

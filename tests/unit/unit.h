@@ -1,4 +1,6 @@
-/* What every unit test includes: cmocka with what it needs, and tests of a process that must end.
+/*
+ * What every unit test includes: cmocka with what it needs, and tests of a process
+ * that must end.
  */
 #ifndef PLAZA_TESTS_UNIT_H
 #define PLAZA_TESTS_UNIT_H
