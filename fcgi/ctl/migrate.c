@@ -3,6 +3,10 @@
  * transaction with the row that records it; a recorded one must not change any
  * more. Functions and views are applied again every time, all in one
  * transaction. A lock in the database keeps two runs apart.
+ *
+ * The SQL stands here and not in sql/queries: a named statement is prepared
+ * against the schema, which does not exist yet. Its text is made of constants,
+ * of names that good_name() has passed, of checksums and of numbers only.
  */
 #include "ctl/ctl.h"
 
