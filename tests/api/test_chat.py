@@ -5,19 +5,9 @@ import uuid
 
 import pytest
 
+from plazatest.fold import open_chat, send
+
 API = "/api/v1"
-
-
-def open_chat(client, peer, **more):
-    r = client.post("/chats", {"peerId": peer.user["id"], **more})
-    assert r.status in (200, 201), r
-    return r.json["id"]
-
-
-def send(client, chat, text="Hello", **more):
-    r = client.post(f"/chats/{chat}/messages", {"body": text, **more})
-    assert r.status in (200, 201), r
-    return r.json
 
 
 def history(client, chat, query=""):

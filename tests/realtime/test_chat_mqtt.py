@@ -6,19 +6,9 @@ import uuid
 import paho.mqtt.client as paho
 import pytest
 
+from plazatest.fold import open_chat, send
+
 API = "/api/v1"
-
-
-def open_chat(client, peer):
-    r = client.post("/chats", {"peerId": peer.user["id"]})
-    assert r.status in (200, 201), r
-    return r.json["id"]
-
-
-def send(client, chat, text="Hello"):
-    r = client.post(f"/chats/{chat}/messages", {"body": text})
-    assert r.status == 201, r
-    return r.json
 
 
 def plain(message):

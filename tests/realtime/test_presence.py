@@ -5,15 +5,10 @@ import uuid
 import pytest
 
 from plazatest import process
+from plazatest.fold import open_chat
 
 API = "/api/v1"
 LEAVES_S = 15  # so long nobody hears that somebody left
-
-
-def open_chat(client, peer):
-    r = client.post("/chats", {"peerId": peer.user["id"]})
-    assert r.status in (200, 201), r
-    return r.json["id"]
 
 
 def state(client, user):

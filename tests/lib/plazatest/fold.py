@@ -5,8 +5,8 @@ API = "/api/v1"
 UNREAD_MAX = 1000  # the server stops counting there
 
 
-def open_chat(client, peer):
-    r = client.post("/chats", {"peerId": peer.user["id"]})
+def open_chat(client, peer, **more):
+    r = client.post("/chats", {"peerId": peer.user["id"], **more})
     assert r.status in (200, 201), r
     return r.json["id"]
 
