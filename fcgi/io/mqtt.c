@@ -69,6 +69,7 @@ struct mqtt {
 	pthread_t thread;
 	int wake_fd;
 	atomic_bool up;
+	atomic_uint connects;
 	_Atomic(const char *) why; /* static text */
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -228,6 +229,7 @@ on_connect(struct mosquitto *mosq, void *arg, int rc)
 		if (mosquitto_subscribe(mosq, NULL, *f, 1) != MOSQ_ERR_SUCCESS)
 			m->why = "a subscription is malformed";
 	m->retry_ms = RETRY_MIN_MS;
+	m->connects++;
 	m->up = true;
 }
 
@@ -440,6 +442,12 @@ bool
 mqtt_connected(const struct mqtt *m)
 {
 	return m->up;
+}
+
+unsigned
+mqtt_connects(const struct mqtt *m)
+{
+	return m->connects;
 }
 
 const char *

@@ -41,6 +41,8 @@ struct mqtt *mqtt_new(const struct mqtt_options *o);
 /* Waits up to 2 s for what is pending, disconnects, waits for the thread. */
 void mqtt_free(struct mqtt *m);
 bool mqtt_connected(const struct mqtt *m);
+/* How often the broker has let it in: who sees another number than before has missed messages. */
+unsigned mqtt_connects(const struct mqtt *m);
 /* Why the broker was last out of reach or refused something, for the log; "" at first. */
 const char *mqtt_error(const struct mqtt *m);
 

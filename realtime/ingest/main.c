@@ -20,13 +20,16 @@
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define SECRET_MIN 32
 #define OWN_US INT64_C(1000000) /* how often shards are claimed */
+#define TURN_MESSAGES 256       /* run before the loop does its other work */
 
 struct ingest {
 	struct app *app;
 	struct arena *arena; /* of the current message */
 	struct queue *queue;
 	struct presence *presence;
+	struct revoked *revoked;
 	struct mqtt *uplinks; /* the connection that subscribes */
+	unsigned connects;    /* of uplinks, when it was last looked at */
 	unsigned shards;      /* bit i: shard i is ours */
 	int64_t own_due_us;
 };
@@ -75,7 +78,18 @@ claim_shards(struct ingest *in)
 	in->shards = now;
 	/* What was revoked while nobody had the first shard. */
 	if (took_first)
-		revoked_write(in->app, in->arena);
+		revoked_tell(in->revoked);
+}
+
+/* A broker that is new, or was out of reach, may not know what was revoked meanwhile. */
+static void
+watch_broker(struct ingest *in)
+{
+	unsigned connects = mqtt_connects(in->uplinks);
+
+	if (connects != in->connects || !mqtt_connected(in->uplinks))
+		revoked_tell(in->revoked);
+	in->connects = connects;
 }
 
 static bool
@@ -113,7 +127,7 @@ run_message(struct ingest *in, struct str text, struct str payload)
 	else if (topic.kind == TOPIC_PRESENCE && in->shards & 1)
 		presence_observed(in->presence, in->arena, payload);
 	else if (topic.kind == TOPIC_KICK && in->shards & 1)
-		revoked_write(in->app, in->arena);
+		revoked_ask(in->revoked);
 }
 
 static void
@@ -122,7 +136,9 @@ run_waiting(struct ingest *in)
 	struct str topic, payload;
 
 	arena_clear(in->arena);
-	while (!stop_asked && queue_take(in->queue, in->arena, &topic, &payload)) {
+	for (int i = 0; i < TURN_MESSAGES && !stop_asked; i++) {
+		if (!queue_take(in->queue, in->arena, &topic, &payload))
+			break;
 		run_message(in, topic, payload);
 		arena_clear(in->arena);
 	}
@@ -143,7 +159,10 @@ loop(struct ingest *in)
 	while (!stop_asked) {
 		claim_shards(in);
 		run_waiting(in);
+		watch_broker(in);
 		int wait = shorter(presence_turn(in->presence, in->arena), app_idle(in->app));
+		if (in->shards & 1)
+			wait = shorter(wait, revoked_turn(in->revoked, in->arena));
 		struct pollfd pfd = { .fd = queue_fd(in->queue), .events = POLLIN };
 		notify_alive();
 		(void)poll(&pfd, 1, shorter(wait, (int)(OWN_US / 1000)));
@@ -163,6 +182,7 @@ open_ingest(struct ingest *in, const char *conf, struct err *err)
 	in->arena = arena_new(ARENA_MAX);
 	in->queue = queue_new();
 	in->presence = presence_new(in->app);
+	in->revoked = revoked_new(in->app);
 	claim_shards(in);
 	in->uplinks = mqtt_new(&(struct mqtt_options){ .host = in->app->conf->mqtt_host,
 		.port = (int)in->app->conf->mqtt_port,
@@ -180,6 +200,7 @@ close_ingest(struct ingest *in)
 {
 	mqtt_free(in->uplinks);
 	presence_free(in->presence);
+	revoked_free(in->revoked);
 	queue_free(in->queue);
 	arena_free(in->arena);
 	app_free(in->app);

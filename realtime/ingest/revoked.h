@@ -1,16 +1,31 @@
 /*
  * The list of revoked sessions that the broker's plugin reads when it starts:
- * lines of "UID DID BEFORE". Written anew from PostgreSQL at every revocation.
+ * lines of "UID DID BEFORE", sorted, taken from PostgreSQL. The truth is there;
+ * a kick, a new connection to the broker and each minute are occasions to look,
+ * and the file is replaced when it differs.
  */
 #ifndef PLAZA_INGEST_REVOKED_H
 #define PLAZA_INGEST_REVOKED_H
 
 #include "http/app.h"
 
+struct revoked;
+
+struct revoked *revoked_new(struct app *app);
+void revoked_free(struct revoked *r);
+
+/* Something was revoked: looks soon, once for many calls. */
+void revoked_ask(struct revoked *r);
 /*
- * Does nothing when no revocations_file is configured; a failure is logged and the old
- * list stays.
+ * The broker may have started with the file as it is, and have missed what is
+ * not in it: as revoked_ask(), and says those lines on sys/kick.
  */
-void revoked_write(struct app *app, struct arena *a);
+void revoked_tell(struct revoked *r);
+/*
+ * Looks when it is time; returns how long nothing is to be done, in ms. Does
+ * nothing when no revocations_file is configured. A failure is logged and tried
+ * again; the old list stays.
+ */
+int revoked_turn(struct revoked *r, struct arena *a);
 
 #endif

@@ -53,9 +53,10 @@ $$;
 
 CREATE OR REPLACE FUNCTION revoked_recent(p_seconds int) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT coalesce(string_agg(s.account_id || ' ' || s.id || ' ' || extract(epoch FROM s.revoked_at)::bigint || E'\n', ''), '')
-    FROM session AS s
-    WHERE s.revoked_at > now() - make_interval(secs => p_seconds)
+    SELECT coalesce(string_agg(r.line, '' ORDER BY r.line COLLATE "C"), '')
+    FROM (SELECT s.account_id || ' ' || s.id || ' ' || extract(epoch FROM s.revoked_at)::bigint || E'\n' AS line
+          FROM session AS s
+          WHERE s.revoked_at > now() - make_interval(secs => p_seconds)) AS r
 $$;
 
 GRANT EXECUTE ON FUNCTION ingest_own(), account_role(uuid), presence_left(uuid), presence_visible(uuid, uuid[]),

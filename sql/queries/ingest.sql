@@ -29,5 +29,5 @@ SELECT f.last_us, f.epoch
 FROM feed_stand(:account) AS f;
 
 -- query: revoked_recent (seconds int) one read -> lines text
--- Sessions revoked within the life of a broker token, as lines for the plugin.
+-- Sessions revoked within the life of a broker token, as lines for the plugin, sorted bytewise.
 SELECT revoked_recent(:seconds) AS lines;

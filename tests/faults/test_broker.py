@@ -9,6 +9,7 @@ from plazatest.fold import events, open_chat
 
 KILLS = 3
 LAG_S = 5.0
+NOT_AUTHORISED = 5  # CONNACK of MQTT 3.1.1
 
 
 def drained(sql):
@@ -57,6 +58,20 @@ def test_f9_a_killed_daemon_delays_and_loses_nothing(env, scene, device, sql, no
     # The device was there all the time: what it has is what the feed says, in order, each event once or more.
     every = [e["us"] for e in events(watcher, d.session["us"])]
     process.wait(lambda: {e["us"] for e in d.events() if "us" in e} >= set(every), LAG_S, "the device has all")
+
+
+def test_r35_a_new_broker_learns_of_a_kick_that_was_lost(env, users, device, sql):
+    """A session ends, but the word of it dies with the broker. The next one refuses its token all the same."""
+    gone, other = device(users.client()), device(users.client())
+    uid, sid = gone.session["clientId"].split("_")[:2]
+    sql("UPDATE session SET revoked_at = now(), revoke_reason = 'logout' WHERE id = %s", (sid,))
+    old = process.service(env, "mosquitto")
+    process.kill(old)
+    process.restarted(env, "mosquitto", old)
+    # Both come back by themselves; the one is told to go.
+    assert other.connected.wait(10)
+    process.wait(lambda: gone.rc == NOT_AUTHORISED, LAG_S + 5, f"the token is refused, rc {gone.rc}")
+    assert other.connected.is_set()
 
 
 def test_f11_uplinks_survive_both(env, users, device, sql, note):
