@@ -87,7 +87,7 @@ services() {
 		"${broker[@]}")
 	service 30-mosquitto TERM "${broker[@]}"
 	service 40-relay TERM "$inst/usr/sbin/plaza-relay" -c "$dir/conf/plaza.conf"
-	service 41-ingest TERM "$inst/usr/sbin/plaza-ingest" -c "$dir/conf/plaza.conf"
+	service 41-ingest TERM env "PLAZA_METRICS_DIR=$dir/tmp" "$inst/usr/sbin/plaza-ingest" -c "$dir/conf/plaza.conf"
 	pool 50 web "$web_workers" 512
 	pool 51 auth "$auth_workers" 16
 	pool 52 egress "$egress_workers" 64

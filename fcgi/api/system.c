@@ -120,7 +120,7 @@ metrics(struct request *req)
 	struct buf b;
 
 	buf_init(&b, req->arena, METRICS_MAX);
-	metrics_print(req->app->metrics, &b);
+	metrics_print(req->app->metrics, req->app->pool, &b);
 	return resp_text(req, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
 }
 

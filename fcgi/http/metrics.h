@@ -1,6 +1,7 @@
 /*
- * Counters of this worker in shared memory of the pool, so that any worker can
- * answer GET /metrics for all (Prometheus text format 0.0.4).
+ * Counters in files that the workers of a pool map, so that any worker can
+ * answer GET /metrics for all of all pools, plaza-ingest among them (Prometheus
+ * text format 0.0.4).
  */
 #ifndef PLAZA_HTTP_METRICS_H
 #define PLAZA_HTTP_METRICS_H
@@ -10,14 +11,14 @@
 
 struct metrics;
 
-/* Maps the pool's table `/plaza-POOL` in /dev/shm or PLAZA_METRICS_DIR; private memory when that
- * fails. */
+/* Maps the pool's file in PLAZA_METRICS_DIR or /dev/shm; private memory when that fails. */
 struct metrics *metrics_open(const char *pool);
 void metrics_close(struct metrics *m);
 /* One finished request. */
 void metrics_count(struct metrics *m, const struct request *req, int64_t us);
 /* One handful of events given to the broker. */
 void metrics_published(struct metrics *m, int64_t n);
-void metrics_print(const struct metrics *m, struct buf *b);
+/* All pools; `own` stands for `pool`, and the others are read from their files. */
+void metrics_print(struct metrics *own, const char *pool, struct buf *b);
 
 #endif

@@ -1,4 +1,5 @@
 """Health, documents, keys, and what every answer has in common."""
+import itertools
 import json
 import urllib.parse
 from pathlib import Path
@@ -36,8 +37,25 @@ def test_openapi_is_31_and_names_every_operation_once(anonymous):
 def test_metrics_count_requests(anonymous):
     anonymous.get("/health/live")
     text = anonymous.get("/metrics").text
-    assert 'plaza_requests_total{operation="healthLive",class="2xx"}' in text
-    assert 'plaza_request_seconds_bucket{operation="healthLive",le="+Inf"}' in text
+    assert 'plaza_requests_total{pool="web",operation="healthLive",class="2xx"}' in text
+    assert 'plaza_request_seconds_bucket{pool="web",operation="healthLive",le="+Inf"}' in text
+
+
+def test_metrics_are_of_all_pools(anonymous, users):
+    client = users.client()
+    users.login(client.email, client.password)
+    text = anonymous.get("/metrics").text
+    assert 'plaza_requests_total{pool="auth",operation="authLogin",class="2xx"}' in text
+    for pool in ("web", "auth", "ingest"):
+        assert f'plaza_events_published_total{{pool="{pool}"}}' in text
+
+
+def test_metrics_of_one_name_stand_together(anonymous):
+    """The format wants it, and no line twice."""
+    lines = [line.rsplit(" ", 1)[0] for line in anonymous.get("/metrics").text.splitlines() if not line.startswith("#")]
+    assert len(lines) == len(set(lines)) > 20
+    kinds = [line.split("{")[0].removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for line in lines]
+    assert len([k for k, _ in itertools.groupby(kinds)]) == len(set(kinds)) == 3
 
 
 def test_jwks_has_only_public_members(anonymous):
