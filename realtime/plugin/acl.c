@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "plugin/plugin.h"
 
-#define SUBSCRIPTIONS_MAX 32 /* of one connection */
-#define UPLINK_BURST 60
+#define SUBSCRIPTIONS_MAX 32                 /* of one connection */
+#define UPLINK_BURST 60                      /* of a user, with all devices */
 #define UPLINK_INTERVAL_US ((int64_t)200000) /* 5 a second */
 #define DENIED_TOPIC_CHARS 80                /* of a refused topic in the log */
 
@@ -66,7 +66,17 @@ is_last_will(const struct conn *conn)
 }
 
 static bool
-may_send_uplink(struct conn *conn, struct str topic)
+take_uplink(const struct plugin *pl, struct conn *conn)
+{
+	bool good = plugin_rate(&conn->rate_us, clock_mono_us(), UPLINK_INTERVAL_US, UPLINK_BURST);
+
+	if (good)
+		conns_share_rate(&pl->conns, conn);
+	return good;
+}
+
+static bool
+may_send_uplink(const struct plugin *pl, struct conn *conn, struct str topic)
 {
 	struct topic t;
 
@@ -74,7 +84,7 @@ may_send_uplink(struct conn *conn, struct str topic)
 		return false;
 	if (is_last_will(conn))
 		return t.verb == UPLINK_BYE;
-	return plugin_rate(&conn->rate_us, clock_mono_us(), UPLINK_INTERVAL_US, UPLINK_BURST);
+	return take_uplink(pl, conn);
 }
 
 static bool
@@ -88,7 +98,7 @@ may_write(const struct plugin *pl, struct conn *conn, const struct mosquitto_evt
 		return false;
 	if (!any_matches(conn->filters + conn->sub_n, conn->pub_n, topic))
 		return false;
-	return conn->backend ? conn->state == CONN_LIVE : may_send_uplink(conn, topic);
+	return conn->backend ? conn->state == CONN_LIVE : may_send_uplink(pl, conn, topic);
 }
 
 /* Logs the first denial of a connection, the second, the fourth and so on. */

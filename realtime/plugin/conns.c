@@ -219,13 +219,26 @@ same_device(const struct conn *a, const struct conn *b)
 	return uuid_eq(&a->uid, &b->uid) && strcmp(a->did, b->did) == 0;
 }
 
+void
+conns_share_rate(const struct conns *c, const struct conn *conn)
+{
+	struct conn *other = NULL;
+
+	while ((other = conns_of_user(c, &conn->uid, other)))
+		other->rate_us = conn->rate_us;
+}
+
+/* Another connection is no new beginning: what the user has sent counts on. */
 static void
-supersede_older(struct conns *c, const struct conn *conn)
+join_user(struct conns *c, struct conn *conn)
 {
 	struct conn *other = NULL;
 
 	while ((other = conns_of_user(c, &conn->uid, other))) {
-		if (other != conn && same_device(other, conn))
+		if (other == conn)
+			continue;
+		conn->rate_us = other->rate_us;
+		if (same_device(other, conn))
 			other->superseded = true;
 	}
 }
@@ -245,7 +258,7 @@ conns_open(struct conns *c, const struct conn_ticket *t)
 	if (!conn->backend) {
 		LIST_INSERT_HEAD(&c->by_user[user_bucket(&conn->uid)], conn, by_user);
 		heap_add(c, conn);
-		supersede_older(c, conn);
+		join_user(c, conn);
 	}
 	return conn;
 }

@@ -54,7 +54,7 @@ struct conn {
 	int64_t due_s; /* next look at the expiry */
 	size_t heap_at;
 	bool warned;     /* auth:expiring was told */
-	int64_t rate_us; /* theoretical arrival time of the next uplink */
+	int64_t rate_us; /* of plugin_rate(): uplinks; the same in all connections of a user */
 	uint32_t denials;
 	size_t sub_n, pub_n;
 	struct str filters[]; /* sub_n to read, then pub_n to write; their text follows */
@@ -92,6 +92,8 @@ void conns_release(struct conns *c);
 struct conn *conns_find(const struct conns *c, const struct mosquitto *ctx);
 /* Connections of a user that are not closed, the newest first; start with NULL. */
 struct conn *conns_of_user(const struct conns *c, const struct uuid *uid, const struct conn *after);
+/* Gives all connections of the user the rate of this one. */
+void conns_share_rate(const struct conns *c, const struct conn *conn);
 /*
  * Adds a connection and marks older ones of the same device as superseded.
  * NULL when memory or the number of connections is at its end.

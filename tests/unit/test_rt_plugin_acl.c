@@ -147,8 +147,24 @@ uplinks_have_a_rate_the_programs_have_none(void **state)
 	assert_int_equal(send_many(anna, 100), 60);
 	for (int i = 0; i < 1000; i++)
 		assert_true(may(program, MOSQ_ACL_WRITE, "u/" ANNA "/in"));
-	/* A new device starts with a full bucket. */
-	assert_int_equal(send_many(online(device(ANNA, "web")), 100), 60);
+}
+
+static void
+all_devices_of_a_user_share_one_rate(void **state)
+{
+	(void)state;
+	struct mosquitto *phone = online(device(ANNA, "phone")), *web = online(device(ANNA, "web"));
+
+	assert_int_equal(send_many(phone, 40), 40);
+	assert_int_equal(send_many(web, 40), 20);
+	assert_int_equal(send_many(phone, 1), 0);
+	/* Whoever comes later finds what is left, also after the one who sent is gone. */
+	drop(phone);
+	assert_int_equal(send_many(online(device(ANNA, "tablet")), 1), 0);
+	drop(web);
+	now.us += 1000000;
+	assert_int_equal(send_many(online(device(ANNA, "phone")), 100), 5);
+	assert_true(may(online(device(BERT, "phone")), MOSQ_ACL_WRITE, "up/8/" BERT "/send"));
 }
 
 static void
@@ -242,6 +258,7 @@ main(void)
 		T(strangers_have_no_rights),
 		T(nobody_publishes_retained_or_with_qos_2),
 		T(uplinks_have_a_rate_the_programs_have_none),
+		T(all_devices_of_a_user_share_one_rate),
 		T(subscriptions_are_bounded),
 		T(a_last_will_may_only_say_bye),
 		T(a_closed_connection_is_forgotten_at_the_next_tick),
