@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "http/app.h"
-#include "http/route.h"
 #include "http/tally.h"
 #include "io/cache.h"
 
@@ -40,6 +39,7 @@ static const struct limit_rule {
 	[LIMIT_UPLOAD] = { "upload", .user = { { 30, MINUTE_S }, { 300, HOUR_S } } },
 	[LIMIT_SEARCH] = { "search", .address = { { 300, MINUTE_S } } },
 	[LIMIT_CHECKOUT] = { "checkout", .user = { { 30, MINUTE_S }, { 300, HOUR_S } } },
+	[LIMIT_SIGNAL] = { "signal", .user = { { 120, MINUTE_S } } },
 };
 
 /* Without Redis a process alone allows 1/8 of the limit: the usual number of workers. */
@@ -129,9 +129,9 @@ within(struct request *req, const char *name, struct str who, const struct windo
 }
 
 enum problem
-limit_request(struct request *req)
+limit_hit(struct request *req, enum limit_class class)
 {
-	const struct limit_rule *r = &rules[req->route->limit];
+	const struct limit_rule *r = &rules[class];
 	struct str who, network;
 	struct tightest t = { 0 };
 	char user[UUID_TEXT + 1];
@@ -151,4 +151,10 @@ limit_request(struct request *req)
 		return P_OK;
 	req->err.retry_after_s = t.reset_s > 0 ? (int)t.reset_s : 1;
 	return ERR(&req->err, P_RATE_LIMITED, "class %s, window of %d s", r->name, t.window_s);
+}
+
+enum problem
+limit_request(struct request *req)
+{
+	return limit_hit(req, req->route->limit);
 }

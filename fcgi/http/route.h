@@ -27,6 +27,7 @@ enum limit_class {
 	LIMIT_UPLOAD,
 	LIMIT_SEARCH,
 	LIMIT_CHECKOUT,
+	LIMIT_SIGNAL, /* uplinks that are no write */
 	LIMIT_CLASSES
 };
 

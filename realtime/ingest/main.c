@@ -111,7 +111,7 @@ run_uplink(struct ingest *in, const struct topic *topic, struct str payload)
 			LZ("code", problem_info(err.problem)->slug));
 		return;
 	}
-	if (!uplink_run(in->app, &up))
+	if (!uplink_limited(in->app, &up) && !uplink_run(in->app, &up))
 		presence_uplink(in->presence, in->arena, &up);
 }
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "http/limit.h"
 #include "http/problem.h"
 #include "http/route.h"
 #include "io/json.h"
@@ -267,6 +268,23 @@ answer_history(struct request *req, const struct uplink *up)
 	jsonw_kbool(&w, "more", !all || json_kind_of(json_member(page, "nextCursor")) == JSON_STR);
 	jsonw_obj_end(&w);
 	uplink_answer(req->app, req->arena, up, "message:history", buf_str(&b));
+}
+
+bool
+uplink_limited(struct app *app, const struct uplink *up)
+{
+	const unsigned limited =
+		1u << UPLINK_HELLO | 1u << UPLINK_WATCH | 1u << UPLINK_BEAT | 1u << UPLINK_HISTORY;
+	struct request *req;
+
+	if (!(limited >> up->topic->verb & 1))
+		return false;
+	req = app_request(app);
+	req->who.user = up->topic->id;
+	if (!limit_hit(req, LIMIT_SIGNAL))
+		return false;
+	answer_problem(req, up);
+	return true;
 }
 
 bool

@@ -25,6 +25,11 @@ struct uplink {
 enum problem uplink_read(struct arena *a, const struct topic *topic, struct str payload,
 	struct uplink *out, struct err *err) __attribute__((warn_unused_result));
 
+/*
+ * True when the user has sent too many of what no route's limit covers (hello,
+ * watch, beat, history); the device is told.
+ */
+bool uplink_limited(struct app *app, const struct uplink *up);
 /* Runs it. False when the verb has no route: presence handles those. */
 bool uplink_run(struct app *app, const struct uplink *up);
 

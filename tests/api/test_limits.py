@@ -1,15 +1,13 @@
 """Rate limits (R26, R61, R62). The stack of the tests has none, so these run workers of their own that have, on its Redis."""
 import itertools
 import signal
-import socket
 import time
 import uuid
 from concurrent import futures
-from pathlib import Path
 
 import pytest
 
-from plazatest import process
+from plazatest import process, redis
 from plazatest.pool import Pool
 
 LOGINS_PER_MINUTE = 20
@@ -45,16 +43,7 @@ def web(env, folder):
 @pytest.fixture
 def counted(env):
     """counted(class, seconds, whose, hits): so many hits are in that window already."""
-    secret = (Path(env.run_dir) / "conf/redis.secret").read_text().strip()
-
-    def put(name, seconds, whose, hits):
-        commands = (("AUTH", "plaza", secret), ("SET", f"plaza:rl:{name}:{seconds}:{whose}", str(hits), "EX", str(seconds)))
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(env.redis_socket)
-            for c in commands:
-                s.sendall(f"*{len(c)}\r\n".encode() + b"".join(f"${len(a)}\r\n{a}\r\n".encode() for a in c))
-                assert s.recv(100) == b"+OK\r\n"
-    return put
+    return lambda *window: redis.count(env, *window)
 
 
 @pytest.fixture

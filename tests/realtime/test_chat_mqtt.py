@@ -6,6 +6,7 @@ import uuid
 import paho.mqtt.client as paho
 import pytest
 
+from plazatest import redis
 from plazatest.fold import open_chat, send
 
 API = "/api/v1"
@@ -260,6 +261,22 @@ def test_nobody_writes_in_the_name_of_another(pair, users, device):
     d.wait("message:receive")
     assert [m["body"] for m in buyer.get(f"/chats/{chat}/messages").json["items"]] == ["Real"]
     assert d.events("message:sent") == []
+
+
+@pytest.mark.parametrize("verb,data", [
+    ("hello", {}), ("watch", {"userIds": []}), ("beat", {"state": "active"}), ("history", {"limit": 10})])
+def test_uplinks_that_write_nothing_have_a_limit_too(env, pair, device, verb, data):
+    """Each is work for the database or Redis; the stack's own limits are a thousand times the usual ones."""
+    buyer, _seller, chat = pair
+    d = device(buyer)
+    redis.count(env, "signal", 60, buyer.user["id"], 10 ** 9)
+    ref = fresh()
+    d.publish(verb, {**data, "chatId": chat} if verb == "history" else data, ref)
+    refused = d.wait("message:error", lambda m: m["ref"] == ref)["d"]
+    assert refused["code"] == "rate-limited" and 1 <= refused["retryAfter"] <= 60
+    redis.count(env, "signal", 60, buyer.user["id"], 0)
+    d.publish("history", {"chatId": chat}, again := fresh())
+    d.wait("message:history", lambda m: m["ref"] == again)
 
 
 def test_many_messages_over_mqtt_keep_their_order(pair, device):
