@@ -33,14 +33,42 @@ fault(struct bind *b, const char *code, const char *text)
 	err_field(b->err, b->pointer, code, "%s", text);
 }
 
-/* Lengthens the pointer by one member; returns the old length for pointer_pop(). */
+/* Bytes of the UTF-8 sequence that begins here. */
+static size_t
+sequence(const char *p)
+{
+	size_t n = 1;
+
+	while (((unsigned char)p[n] & 0xC0) == 0x80)
+		n++;
+	return n;
+}
+
+/*
+ * Lengthens the pointer by one member, as far as there is room for whole
+ * characters; '~' and '/' are written ~0 and ~1 (RFC 6901). Returns the old
+ * length for pointer_pop().
+ */
 static size_t
 pointer_push(struct bind *b, const char *name)
 {
-	size_t n = strlen(b->pointer);
+	size_t before = strlen(b->pointer), n = before;
 
-	snprintf(b->pointer + n, sizeof(b->pointer) - n, "/%s", name);
-	return n;
+	if (n + 1 < POINTER_MAX)
+		b->pointer[n++] = '/';
+	while (*name) {
+		size_t taken = sequence(name);
+		const char *text = *name == '~' ? "~0" : *name == '/' ? "~1" : name;
+		size_t size = text == name ? taken : 2;
+
+		if (n + size >= POINTER_MAX)
+			break;
+		memcpy(b->pointer + n, text, size);
+		n += size;
+		name += taken;
+	}
+	b->pointer[n] = '\0';
+	return before;
 }
 
 static void

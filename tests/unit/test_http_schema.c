@@ -140,6 +140,31 @@ every_fault_is_told_at_once(void **state)
 	arena_free(a);
 }
 
+/* RFC 6901 section 3. */
+static void
+pointers_escape_what_names_may_have(void **state)
+{
+	struct arena *a = arena_new(1 << 20);
+	struct err err;
+	void *out;
+
+	(void)state;
+	assert_int_equal(
+		bind(a, &thing_schema,
+			"{\"name\":\"ab\",\"id\":\"" ID "\",\"a/b~c~1\":1,\"on/\":2}", &out, &err),
+		P_INVALID);
+	assert_string_equal(code_at(&err, "/a~1b~0c~01"), "unknown_member");
+	assert_string_equal(code_at(&err, "/on~1"), "unknown_member");
+	/* One that does not fit ends behind a whole escape. */
+	char slashes[101] = { 0 };
+	memset(slashes, '/', sizeof(slashes) - 1);
+	const char *body = arena_printf(a, "{\"name\":\"ab\",\"id\":\"" ID "\",\"%s\":1}", slashes);
+	assert_int_equal(bind(a, &thing_schema, body, &out, &err), P_INVALID);
+	size_t n = strlen(err.fields[0].pointer);
+	assert_true(n > 90 && err.fields[0].pointer[n - 1] == '1');
+	arena_free(a);
+}
+
 static void
 a_required_member_must_be_there_and_not_null(void **state)
 {
@@ -280,6 +305,7 @@ main(void)
 		cmocka_unit_test(a_full_body_is_bound),
 		cmocka_unit_test(absent_members_get_defaults_or_nothing),
 		cmocka_unit_test(every_fault_is_told_at_once),
+		cmocka_unit_test(pointers_escape_what_names_may_have),
 		cmocka_unit_test(a_required_member_must_be_there_and_not_null),
 		cmocka_unit_test(lengths_count_characters_not_bytes),
 		cmocka_unit_test(a_patch_tells_null_from_absent),
