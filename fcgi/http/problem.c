@@ -72,7 +72,5 @@ problem_respond(struct request *req, enum problem p)
 	else if (p == P_BAD_TOKEN)
 		resp_header(
 			req, "WWW-Authenticate", "Bearer realm=\"plaza\", error=\"invalid_token\"");
-	if (p == P_METHOD || p == P_NOT_FOUND)
-		return;
 	resp_header(req, "Content-Language", req->locale == LOCALE_ES ? "es" : "en");
 }

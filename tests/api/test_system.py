@@ -85,9 +85,13 @@ def test_r5_a_wrong_method_names_the_right_ones(anonymous):
 
 
 def test_titles_follow_accept_language(anonymous):
-    r = anonymous.get(API + "/nowhere", headers={"Accept-Language": "fr, es-EC;q=0.8, en;q=0.5"})
-    assert r.json["title"] == "No encontrado"
-    assert anonymous.get(API + "/nowhere", headers={"Accept-Language": "en"}).json["title"] == "Not found"
+    for method, path, titles in (("GET", "/nowhere", ("No encontrado", "Not found")),
+                                 ("DELETE", "/info", ("Método no permitido", "Method not allowed"))):
+        es = anonymous.request(method, API + path, headers={"Accept-Language": "fr, es-EC;q=0.8, en;q=0.5"})
+        en = anonymous.request(method, API + path, headers={"Accept-Language": "en"})
+        assert (es.json["title"], en.json["title"]) == titles
+        # RFC 9110 section 8.5
+        assert (es.headers.get_all("Content-Language"), en.headers.get_all("Content-Language")) == (["es"], ["en"])
 
 
 def test_a_request_id_is_taken_over_only_when_it_is_clean(anonymous):
