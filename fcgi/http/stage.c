@@ -286,14 +286,15 @@ stage_idempotency(struct request *req)
 	return P_OK;
 }
 
+/* `own` bytes of headers are of this request: what is left of its limit. */
 static enum problem
-replay(struct request *req)
+replay(struct request *req, size_t own)
 {
 	struct response *r = &req->resp;
 	struct str headers;
 
 	CHECK(db_replayed(req->db, &r->status, &headers, &r->body));
-	buf_clear(&r->headers);
+	r->headers.n = own;
 	buf_putstr(&r->headers, headers);
 	resp_header(req, "Idempotency-Replayed", "true");
 	r->content_type = r->body.n ? "application/json; charset=utf-8" : NULL;
@@ -304,19 +305,21 @@ replay(struct request *req)
 static enum problem
 stage_handler(struct request *req)
 {
+	size_t own = req->resp.headers.n;
 	enum problem p;
 
 	req->resp.status = req->route->status ? req->route->status : 200;
 	p = req->route->handler(req);
 	if (p == P_REPLAYED)
-		return replay(req);
+		return replay(req, own);
 	if (p)
 		return p;
 	CHECK(req->resp.done);
 	if (!req->route->idem)
 		return P_OK;
-	return db_claim_commit(
-		req->db, req->resp.status, buf_str(&req->resp.headers), req->resp.body, &req->err);
+	struct str headers = buf_str(&req->resp.headers);
+	return db_claim_commit(req->db, req->resp.status, str_sub(headers, own, headers.n),
+		req->resp.body, &req->err);
 }
 
 /* ---- answer ---- */

@@ -1,6 +1,7 @@
 """Checkout, purchases of several sellers, and the steps of an order."""
 import itertools
 import os
+import re
 import uuid
 
 import pytest
@@ -190,6 +191,9 @@ def test_r47_a_repeated_request_gets_the_first_answer(client, users, goods, shop
     assert first.body == again.body and first.headers["Location"] == again.headers["Location"]
     assert (first.headers["Idempotency-Replayed"], again.headers["Idempotency-Replayed"]) == (None, "true")
     assert first.headers["Content-Type"] == again.headers["Content-Type"]
+    # What is left is of the moment of the answer, not of the first one.
+    left = [int(re.search(r"r=(\d+)", limit)[1]) for r in (first, again) for limit in r.headers.get_all("RateLimit")]
+    assert left == [left[0], left[0] - 1]
     assert goods.stock(tea) == [8]
     step(client, first.json["orders"][0]["id"], "cancel")
     assert client.post(f"{API}/orders", body, headers=k).body == first.body
