@@ -2,11 +2,13 @@
  * plazactl migrate: brings the schema forward. Each migration runs once, in one
  * transaction with the row that records it; a recorded one must not change any
  * more. Functions and views are applied again every time, all in one
- * transaction. A lock in the database keeps two runs apart.
+ * transaction, and functions that the files no longer make are dropped. A lock
+ * in the database keeps two runs apart.
  *
  * The SQL stands here and not in sql/queries: a named statement is prepared
  * against the schema, which does not exist yet. Its text is made of constants,
- * of names that good_name() has passed, of checksums and of numbers only.
+ * of names that good_name() or functions_in() has passed, of checksums, of
+ * numbers and of signatures as the server prints them.
  */
 #include "ctl/ctl.h"
 
@@ -21,12 +23,15 @@
 #define NAME_MAX_CHARS 100
 #define LOCK_KEY "7096531201" /* any number that nothing else in the database locks */
 #define DEFAULT_DIR PLAZA_PREFIX "/share/plaza/sql"
+#define MADE_MAX (256 * 1024) /* bytes of the names of all functions */
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyz0123456789_"
 
 struct migrator {
 	struct db *db;
 	struct arena *arena;
 	const char *dir;
-	const char *at; /* file in work, for messages */
+	const char *at;  /* file in work, for messages */
+	struct buf made; /* functions that the files make: 'a','b', */
 	struct err *err;
 };
 
@@ -110,7 +115,7 @@ static bool
 good_name(const char *name)
 {
 	size_t digits = strspn(name, "0123456789");
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+	size_t n = strspn(name, NAME_CHARS);
 
 	return digits == 4 && name[4] == '_' && n > 5 && n < NAME_MAX_CHARS &&
 	       strcmp(name + n, ".sql") == 0;
@@ -158,6 +163,9 @@ prepare(struct migrator *m, struct rows **done)
 			" name text NOT NULL, checksum text NOT NULL,"
 			" applied_at timestamptz NOT NULL DEFAULT now(),"
 			" CONSTRAINT migration_pkey PRIMARY KEY (name));"
+			"CREATE TABLE IF NOT EXISTS plaza.migration_function ("
+			" signature text NOT NULL,"
+			" CONSTRAINT migration_function_pkey PRIMARY KEY (signature));"
 			"SELECT name, checksum FROM plaza.migration ORDER BY name COLLATE \"C\"",
 			done, m->err);
 	return p;
@@ -183,6 +191,23 @@ apply_migration(struct migrator *m, const char *name)
 	return p;
 }
 
+/* Remembers which functions a file makes; one that is written otherwise is never dropped. */
+static void
+functions_in(struct migrator *m, const char *sql)
+{
+	static const char make[] = "CREATE OR REPLACE FUNCTION ";
+
+	while ((sql = strstr(sql, make))) {
+		sql += sizeof(make) - 1;
+		size_t n = strspn(sql, NAME_CHARS);
+		if (n == 0 || sql[n] != '(')
+			continue;
+		buf_puts(&m->made, "'");
+		buf_put(&m->made, sql, n);
+		buf_puts(&m->made, "',");
+	}
+}
+
 static enum problem
 apply_folder(struct migrator *m, const char *folder)
 {
@@ -196,6 +221,63 @@ apply_folder(struct migrator *m, const char *folder)
 		p = load(m, folder, files.v[i], &s);
 		if (!p)
 			p = db_exec_script(m->db, s.sql, &rows, m->err);
+		if (!p)
+			functions_in(m, s.sql);
+	}
+	return p;
+}
+
+/*
+ * What the files have just made carries the number of this transaction; of what
+ * they made before, the rest is gone from them. Functions of migrations and of
+ * extensions were never among it. By name alone an old set of parameters would
+ * stay, and a mere GRANT carries the number too: so both are looked at.
+ */
+static enum problem
+find_gone(struct migrator *m, struct rows **gone)
+{
+	return db_exec_script(m->db,
+		arena_printf(m->arena,
+			"INSERT INTO plaza.migration_function (signature) "
+			"SELECT p.oid::regprocedure FROM pg_proc AS p "
+			"WHERE p.pronamespace = 'plaza'::regnamespace"
+			" AND p.xmin = pg_current_xact_id()::xid AND p.proname IN (%.*s'') "
+			"ON CONFLICT DO NOTHING;"
+			"DELETE FROM plaza.migration_function"
+			" WHERE to_regprocedure(signature) IS NULL;"
+			"SELECT f.signature, EXISTS (SELECT FROM pg_depend AS d"
+			" WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid) "
+			"FROM plaza.migration_function AS f "
+			"JOIN pg_proc AS p ON p.oid = to_regprocedure(f.signature) "
+			"WHERE p.xmin <> pg_current_xact_id()::xid ORDER BY f.signature",
+			STR_ARG(buf_str(&m->made))),
+		gone, m->err);
+}
+
+/* One that a table, a trigger or a policy needs stays: only a migration can take it away. */
+static enum problem
+drop_gone(struct migrator *m)
+{
+	struct rows *gone, *none;
+	enum problem p;
+
+	m->at = "functions";
+	if (m->made.failed)
+		return ERR_SAY(m->err, P_INTERNAL, "too many functions");
+	p = find_gone(m, &gone);
+	for (size_t i = 0; !p && i < rows_count(gone); i++) {
+		struct str signature = rows_str(gone, i, 0);
+
+		if (rows_bool(gone, i, 1)) {
+			printf("kept %.*s, which something needs\n", STR_ARG(signature));
+			continue;
+		}
+		m->at = str_z(m->arena, signature);
+		p = db_exec_script(m->db,
+			arena_printf(m->arena, "DROP FUNCTION %.*s", STR_ARG(signature)), &none,
+			m->err);
+		if (!p)
+			printf("dropped %.*s\n", STR_ARG(signature));
 	}
 	return p;
 }
@@ -244,6 +326,8 @@ apply_code(struct migrator *m)
 	if (!p)
 		p = apply_folder(m, "views");
 	if (!p)
+		p = drop_gone(m);
+	if (!p)
 		p = check_bodies(m);
 	return p ? p : db_exec_script(m->db, "COMMIT", &rows, m->err);
 }
@@ -280,6 +364,7 @@ ctl_migrate(struct ctl *c, int argc, char **argv)
 		m.dir = argv[1];
 	else if (argc != 0)
 		return CTL_USAGE;
+	buf_init(&m.made, c->arena, MADE_MAX);
 	m.db = ctl_db(c, c->role, true);
 	if (migrate(&m))
 		status = ctl_fail(c, m.at);
