@@ -33,9 +33,9 @@ purge_idempotency(struct relay *r, struct rows **rows, struct err *err)
 }
 
 static enum problem
-purge_feed(struct relay *r, struct rows **rows, struct err *err)
+partitions(struct relay *r, struct rows **rows, struct err *err)
 {
-	return q_job_purge_feed(r->db, &(struct q_job_purge_feed){ 0 }, rows, err);
+	return q_job_partitions(r->db, &(struct q_job_partitions){ 0 }, rows, err);
 }
 
 static enum problem
@@ -55,7 +55,7 @@ static struct job {
 	{ "index_messages", 3, index_messages, 0 },
 	{ "purge_auth", 300, purge_auth, 0 },
 	{ "purge_idempotency", 600, purge_idempotency, 0 },
-	{ "purge_feed", 600, purge_feed, 0 },
+	{ "partitions", 3600, partitions, 0 },
 	{ "remove_orphans", 60, orphans_remove, 0 },
 };
 

@@ -94,35 +94,36 @@ BEGIN
     RETURN events;
 END $$;
 
--- Events behind `since`, as they came over MQTT; a message shows as it is now. Another epoch, or a place that retention
--- has removed, or no place at all means: reload everything and go on from `to`.
+-- Events behind `since`, as they came over MQTT; a message shows as it is now. Another epoch, or a next number that
+-- retention has removed, or no place at all means: reload everything and go on from `to`.
 CREATE OR REPLACE FUNCTION feed_sync(p_since bigint, p_epoch text, p_limit int, OUT body text, OUT events text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
     me    uuid := app_me();
     h     feed_head;
     found text;
+    first bigint;
     upto  bigint;
 BEGIN
     SELECT * INTO h FROM feed_head WHERE account_id = me;
-    IF p_since IS NULL OR p_epoch <> h.epoch OR p_since < h.floor_us OR p_since > h.last_us THEN
-        body := '{"epoch":"' || h.epoch || '","from":' || coalesce(p_since, 0) || ',"to":' || h.last_us
-            || ',"more":false,"reset":true,"events":[]}';
-        RETURN;
-    END IF;
     SELECT string_agg('{"v":1,"t":"' || f.type || '","id":"' || h.epoch || '-' || f.us || '","ep":"' || h.epoch
                || '","us":' || f.us || ',"ts":"' || iso(f.created_at) || '","d":'
                || CASE WHEN f.chat_id IS NULL THEN f.data
                        WHEN f.type = 'message:sent' THEN message_ref(m.doc, m.cmid)
                        ELSE m.doc END || '}', ',' ORDER BY f.us),
-           max(f.us)
-    INTO found, upto
+           min(f.us), max(f.us)
+    INTO found, first, upto
     FROM (SELECT x.us, x.type, x.chat_id, x.seq, x.data, x.created_at
           FROM feed AS x
           WHERE x.account_id = me AND x.us > p_since
           ORDER BY x.us
           LIMIT p_limit) AS f
     LEFT JOIN message AS m ON m.chat_id = f.chat_id AND m.seq = f.seq;
+    IF p_since IS NULL OR p_epoch <> h.epoch OR p_since > h.last_us OR coalesce(first, h.last_us + 1) > p_since + 1 THEN
+        body := '{"epoch":"' || h.epoch || '","from":' || coalesce(p_since, 0) || ',"to":' || h.last_us
+            || ',"more":false,"reset":true,"events":[]}';
+        RETURN;
+    END IF;
     upto := coalesce(upto, p_since);
     body := '{"epoch":"' || h.epoch || '","from":' || p_since || ',"to":' || upto
         || ',"more":' || (upto < h.last_us) || ',"reset":false,"events":[' || coalesce(found, '') || ']}';

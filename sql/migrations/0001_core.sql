@@ -132,12 +132,13 @@ CREATE TABLE outbox (
 CREATE TABLE feed_head (
     account_id uuid   NOT NULL,
     last_us    bigint NOT NULL DEFAULT 0,
-    floor_us   bigint NOT NULL DEFAULT 0, -- events up to here were removed by retention
     epoch      text   NOT NULL DEFAULT substr(md5(random()::text), 1, 8),
     CONSTRAINT feed_head_pkey PRIMARY KEY (account_id),
     CONSTRAINT feed_head_account_fkey FOREIGN KEY (account_id) REFERENCES account (id) ON DELETE CASCADE
 ) WITH (fillfactor = 70);
 
+-- One partition a month, made ahead and dropped by job_partitions(), so that retention costs nothing. The default one
+-- catches what comes before its month is made. A number is unique because its head is locked when it is given.
 CREATE TABLE feed (
     account_id uuid        NOT NULL,
     us         bigint      NOT NULL,
@@ -146,9 +147,9 @@ CREATE TABLE feed (
     seq        bigint,
     data       text,                 -- JSON object of the other events
     created_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT feed_pkey PRIMARY KEY (account_id, us)
-);
-CREATE INDEX feed_created_idx ON feed (created_at);
+    CONSTRAINT feed_pkey PRIMARY KEY (account_id, us, created_at)
+) PARTITION BY RANGE (created_at);
+CREATE TABLE feed_default PARTITION OF feed DEFAULT;
 
 ALTER TABLE account       ENABLE ROW LEVEL SECURITY;
 ALTER TABLE credential    ENABLE ROW LEVEL SECURITY;
@@ -157,6 +158,7 @@ ALTER TABLE refresh_token ENABLE ROW LEVEL SECURITY;
 ALTER TABLE idempotency   ENABLE ROW LEVEL SECURITY;
 ALTER TABLE feed_head     ENABLE ROW LEVEL SECURITY;
 ALTER TABLE feed          ENABLE ROW LEVEL SECURITY;
+ALTER TABLE feed_default  ENABLE ROW LEVEL SECURITY;
 ALTER TABLE outbox        ENABLE ROW LEVEL SECURITY;
 
 -- The caller, as told by app_enter(); NULL when nobody is signed in. Here because policies need them.

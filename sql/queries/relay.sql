@@ -27,9 +27,9 @@ SELECT auth_purge() AS done;
 -- Removes answers older than seven days.
 SELECT job_purge_idempotency() AS done;
 
--- query: job_purge_feed () one -> done bigint
--- Removes feed events older than thirty days.
-SELECT job_purge_feed() AS done;
+-- query: job_partitions () one -> done bigint
+-- Makes the partitions of the months to come, drops old ones.
+SELECT job_partitions() AS done;
 
 -- query: job_index_messages () one -> done bigint
 -- Makes the latest messages findable.

@@ -131,8 +131,10 @@ def test_what_retention_removed_means_reload(users, sql):
     for _ in range(3):
         send(a, chat)
     before = sync(b)["to"]
-    sql("UPDATE feed SET created_at = now() - interval '31 days' WHERE account_id = %s", (b.user["id"],))
-    sql("SELECT job_purge_feed()")
+    sql("UPDATE feed SET created_at = now() - interval '70 days' WHERE account_id = %s", (b.user["id"],))
+    sql("SELECT partition_make('feed', date_trunc('month', now() - interval '70 days')::date)")
+    sql("SELECT job_partitions()")
+    assert sql("SELECT count(*) FROM feed_default") == [(0,)]
     assert sync(b, before - 1)["reset"] and not sync(b, before)["reset"]
     send(a, chat)
     assert [e["us"] for e in sync(b, before)["events"]] == [before + 1], "numbers go on"
