@@ -25,5 +25,6 @@ extern const struct route_table people_routes;
 extern const struct route_table notify_routes;
 extern const struct route_table realtime_routes;
 extern const struct route_table presence_routes;
+extern const struct route_table lifecycle_routes;
 
 #endif

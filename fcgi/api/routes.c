@@ -22,5 +22,6 @@ const struct route_table *const route_tables[] = {
 	&notify_routes,
 	&realtime_routes,
 	&presence_routes,
+	&lifecycle_routes,
 };
 const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);

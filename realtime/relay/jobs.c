@@ -44,6 +44,18 @@ index_messages(struct relay *r, struct rows **rows, struct err *err)
 	return q_job_index_messages(r->db, &(struct q_job_index_messages){ 0 }, rows, err);
 }
 
+static enum problem
+purge_messages(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_purge_messages(r->db, &(struct q_job_purge_messages){ 0 }, rows, err);
+}
+
+static enum problem
+erase(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_erase(r->db, &(struct q_job_erase){ 0 }, rows, err);
+}
+
 static struct job {
 	const char *name;
 	int period_s;
@@ -56,6 +68,8 @@ static struct job {
 	{ "purge_auth", 300, purge_auth, 0 },
 	{ "purge_idempotency", 600, purge_idempotency, 0 },
 	{ "partitions", 3600, partitions, 0 },
+	{ "purge_messages", 600, purge_messages, 0 },
+	{ "erase", 60, erase, 0 },
 	{ "remove_orphans", 60, orphans_remove, 0 },
 };
 

@@ -106,9 +106,12 @@ DECLARE
     upto  bigint;
 BEGIN
     SELECT * INTO h FROM feed_head WHERE account_id = me;
-    SELECT string_agg('{"v":1,"t":"' || f.type || '","id":"' || h.epoch || '-' || f.us || '","ep":"' || h.epoch
+    -- A message that retention has removed meanwhile is a reason to look at its conversation.
+    SELECT string_agg('{"v":1,"t":"' || CASE WHEN f.chat_id IS NOT NULL AND m.doc IS NULL THEN 'chat:changed' ELSE f.type END
+               || '","id":"' || h.epoch || '-' || f.us || '","ep":"' || h.epoch
                || '","us":' || f.us || ',"ts":"' || iso(f.created_at) || '","d":'
                || CASE WHEN f.chat_id IS NULL THEN f.data
+                       WHEN m.doc IS NULL THEN '{"chatId":"' || f.chat_id || '"}'
                        WHEN f.type = 'message:sent' THEN message_ref(m.doc, m.cmid)
                        ELSE m.doc END || '}', ',' ORDER BY f.us),
            min(f.us), max(f.us)

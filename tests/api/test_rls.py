@@ -38,8 +38,9 @@ def enter(cur, who):
 
 
 def tables(sql):
+    """Without the months of a partitioned table, which change by the clock and are reached through it."""
     return {n for (n,) in sql("SELECT relname FROM pg_class WHERE relnamespace = 'plaza'::regnamespace "
-                              "AND relkind IN ('r', 'p')")}
+                              "AND relkind IN ('r', 'p') AND relname !~ '_\\d{4}_\\d\\d$'")}
 
 
 def test_every_table_is_known(sql):

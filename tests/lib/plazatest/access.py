@@ -59,6 +59,14 @@ def guest_cart(w, a, ids):
     return {"cartToken": w.actor("anonymous").post("/api/v1/carts").headers["X-Cart-Token"]}
 
 
+def asked_for_erasure(w, a):
+    """No header: what must have been done before. Who has orders under way cannot ask, and has nothing to see."""
+    if a.role != "anonymous":
+        w.sql("INSERT INTO erasure (account_id, erase_at) VALUES (%s, now() + interval '9 days') ON CONFLICT DO NOTHING",
+              (a.user["id"],))
+    return {}
+
+
 def new_contact(w, a, ids):
     """Whoever may not open conversations names a stranger, and is stopped before."""
     peer = w.users.client().user["id"]
@@ -74,7 +82,8 @@ def chat_of_shop(w, seller):
 
 
 def order_of_pictures(w, a, ids):
-    return {"ids": [i for (i,) in w.sql("SELECT file_id::text FROM product_image WHERE product_id::text = %s", (ids["id"],))]}
+    product = ids["id"].replace("\0", "")  # the fuzzer's
+    return {"ids": [i for (i,) in w.sql("SELECT file_id::text FROM product_image WHERE product_id::text = %s", (product,))]}
 
 
 NOBODY = frozenset()
@@ -196,6 +205,10 @@ TABLE = {
     "cannedDelete": Entry(path={"id": CannedReply()}, sees_all=NOBODY),
     "cannedText": Entry(path={"id": CannedReply()}, query=lambda w, a: f"?chatId={chat_of_shop(w, a)}", sees_all=NOBODY),
     "sharingGet": Entry(), "sharingUpdate": Entry(body=lambda w, a, ids: {"typing": True}),
+
+    "retentionGet": Entry(), "retentionUpdate": Entry(body=lambda w, a, ids: {"group": 365}),
+    "erasureAsk": Entry(body=lambda w, a, ids: {"password": a.password}, fresh=True),
+    "erasureGet": Entry(token=asked_for_erasure), "erasureCancel": Entry(token=asked_for_erasure),
 
     "imageGet": Entry(path={"name": ImageName()}, public=True, offline=True),
     "productImageAdd": Entry(path={"id": Product()}, upload=lambda w, a, ids: ([picture()], {})),

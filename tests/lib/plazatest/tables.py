@@ -18,6 +18,9 @@ OWNED = {
 }
 # No program reads these by itself; functions and views of the owner do.
 CLOSED = {"credential", "refresh_token", "login_guard", "login_device", "outbox", "cart", "cart_item", "order_item",
-          "chat", "chat_member", "message", "message_edit", "message_file"}
+          "chat", "chat_member", "message", "message_edit", "message_file", "message_reaction", "message_text",
+          "message_text_stand", "chat_offer", "chat_purge", "chat_purge_stand", "shop_member", "canned_reply", "retention",
+          "erasure", "feed_default"}
 # Everybody may know them, or they hold nothing about people.
-PUBLIC = {"shop", "category", "product_image", "stock", "listing", "search_word", "order_transition", "migration"}
+PUBLIC = {"shop", "category", "product_image", "stock", "listing", "search_word", "order_transition", "migration",
+          "migration_function"}
