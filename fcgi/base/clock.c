@@ -9,6 +9,8 @@
 #define US_PER_S 1000000
 #define NS_PER_US 1000
 #define NS_PER_MS 1000000
+#define ZONE_HOURS 15  /* no place on earth is farther from UTC */
+#define FRACTION_MAX 9 /* digits of a second that are taken */
 
 /* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z: the year has four digits. */
 #define FIRST_S (-62167219200)
@@ -102,4 +104,87 @@ clock_rfc3339(int64_t unix_ms, char out[RFC3339_TEXT + 1])
 	to = digits(to, ms, 3);
 	*to++ = 'Z';
 	*to = '\0';
+}
+
+/* Takes `width` digits off the front; -1 when they are not there. */
+static int
+take_digits(struct str *s, size_t width)
+{
+	int v = 0;
+
+	if (s->n < width)
+		return -1;
+	for (size_t i = 0; i < width; i++) {
+		if (s->p[i] < '0' || s->p[i] > '9')
+			return -1;
+		v = v * 10 + s->p[i] - '0';
+	}
+	*s = str_sub(*s, width, s->n);
+	return v;
+}
+
+static bool
+take_byte(struct str *s, char c)
+{
+	if (s->n == 0 || s->p[0] != c)
+		return false;
+	*s = str_sub(*s, 1, s->n);
+	return true;
+}
+
+static int
+days_of(int year, int month)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
+static bool
+take_date(struct str *s)
+{
+	int year = take_digits(s, 4);
+	int month = take_byte(s, '-') ? take_digits(s, 2) : -1;
+	int day = take_byte(s, '-') ? take_digits(s, 2) : -1;
+
+	return year >= 1000 && month >= 1 && month <= 12 && day >= 1 && day <= days_of(year, month);
+}
+
+/* hh:mm */
+static bool
+take_minutes(struct str *s, int hours)
+{
+	int hour = take_digits(s, 2);
+	int minute = take_byte(s, ':') ? take_digits(s, 2) : -1;
+
+	return hour >= 0 && hour < hours && minute >= 0 && minute < 60;
+}
+
+static bool
+take_fraction(struct str *s)
+{
+	size_t n = 0;
+
+	if (!take_byte(s, '.'))
+		return true;
+	while (take_digits(s, 1) >= 0)
+		n++;
+	return n > 0 && n <= FRACTION_MAX;
+}
+
+bool
+clock_rfc3339_valid(struct str s)
+{
+	if (!take_date(&s) || !take_byte(&s, 'T') || !take_minutes(&s, 24) || !take_byte(&s, ':'))
+		return false;
+
+	int second = take_digits(&s, 2);
+
+	if (second < 0 || second > 59 || !take_fraction(&s))
+		return false;
+	if (!take_byte(&s, 'Z') &&
+		!((take_byte(&s, '+') || take_byte(&s, '-')) && take_minutes(&s, ZONE_HOURS)))
+		return false;
+	return s.n == 0;
 }

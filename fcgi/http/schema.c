@@ -3,6 +3,7 @@
 #include "http/schema.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/encode.h"
 #include "http/limits.h"
 #include "io/json.h"
@@ -132,6 +133,8 @@ check_text(struct bind *b, const struct field *f, struct str s)
 		return fault(b, "invalid_email", "not an e-mail address"), false;
 	if (f->type == T_URL && !url_valid(s))
 		return fault(b, "invalid_url", "not an http(s) address"), false;
+	if (f->type == T_TIME && !clock_rfc3339_valid(s))
+		return fault(b, "invalid_time", "want a time as 2026-01-31T09:30:00Z"), false;
 	if (f->type == T_ENUM && !enum_has(f->values, s))
 		return fault(b, "not_allowed", "not one of the allowed values"), false;
 	if (!text_valid(s))
@@ -199,6 +202,7 @@ bind_scalar(
 	case T_EMAIL:
 	case T_ENUM:
 	case T_URL:
+	case T_TIME:
 		if (k != JSON_STR)
 			return fault(b, "wrong_type", "want a string"), false;
 		*(struct str *)out = json_str(v);
@@ -222,7 +226,6 @@ bind_scalar(
 	case T_OBJECT:
 	case T_ARRAY:
 	case T_JSON:
-	case T_TIME:
 	case T_NUMBER:
 		break;
 	}
@@ -276,7 +279,7 @@ bind_array(struct bind *b, const struct field *f, const struct json *v, struct a
 static bool
 is_text(enum field_type t)
 {
-	return t == T_TEXT || t == T_EMAIL || t == T_ENUM || t == T_URL;
+	return t == T_TEXT || t == T_EMAIL || t == T_ENUM || t == T_URL || t == T_TIME;
 }
 
 /* True when the struct holds the value itself rather than a pointer to it. */

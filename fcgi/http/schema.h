@@ -5,6 +5,7 @@
  *
  * How a member of the bound struct must look:
  *   T_TEXT T_EMAIL T_ENUM T_URL   struct str           (p NULL when absent)
+ *   T_TIME                        struct str           RFC 3339, as it was sent
  *   T_UUID                        struct uuid          required; else const struct uuid *
  *   T_INT                         int64_t              required or with .has_default; else const
  * int64_t * T_BOOL                        bool                 likewise; else const bool * T_MONEY

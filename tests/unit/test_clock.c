@@ -79,6 +79,31 @@ wall_clock_agrees_with_the_system(void **state)
 	assert_in_range(ms / 1000, s, s + 1);
 }
 
+static void
+a_time_that_somebody_sends_is_checked(void **state)
+{
+	static const char *const good[] = { "2026-01-31T09:30:00Z", "2026-01-31T09:30:00.5Z",
+		"2026-12-31T23:59:59.123456789Z", "2024-02-29T00:00:00+14:00",
+		"2000-02-29T00:00:00-03:30", "1000-01-01T00:00:00Z" };
+	static const char *const bad[] = { "", "2026-01-31", "2026-01-31T09:30Z",
+		"2026-01-31T09:30:00", "2026-01-31 09:30:00Z", "2026-01-31t09:30:00z",
+		"2026-1-31T09:30:00Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z",
+		"2026-01-32T00:00:00Z", "2026-02-29T00:00:00Z", "1900-02-29T00:00:00Z",
+		"2026-04-31T00:00:00Z", "2026-01-00T00:00:00Z", "2026-01-31T24:00:00Z",
+		"2026-01-31T23:60:00Z", "2026-01-31T23:59:60Z", "2026-01-31T09:30:00.Z",
+		"2026-01-31T09:30:00.1234567890Z", "2026-01-31T09:30:00+15:00",
+		"2026-01-31T09:30:00+0300", "2026-01-31T09:30:00Zx", "0999-01-01T00:00:00Z",
+		"+026-01-31T09:30:00Z", "now", "infinity" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!clock_rfc3339_valid(str_of(good[i])))
+			fail_msg("refused: %s", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (clock_rfc3339_valid(str_of(bad[i])))
+			fail_msg("taken: %s", bad[i]);
+}
+
 int
 main(void)
 {
@@ -88,6 +113,7 @@ main(void)
 		cmocka_unit_test(the_monotonic_clock_never_goes_back),
 		cmocka_unit_test(a_pause_is_measured_in_microseconds),
 		cmocka_unit_test(wall_clock_agrees_with_the_system),
+		cmocka_unit_test(a_time_that_somebody_sends_is_checked),
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);
