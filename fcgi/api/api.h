@@ -24,6 +24,7 @@ extern const struct route_table canned_routes;
 extern const struct route_table people_routes;
 extern const struct route_table notify_routes;
 extern const struct route_table realtime_routes;
+extern const struct route_table broadcast_routes;
 extern const struct route_table presence_routes;
 extern const struct route_table lifecycle_routes;
 

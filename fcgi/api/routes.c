@@ -21,6 +21,7 @@ const struct route_table *const route_tables[] = {
 	&people_routes,
 	&notify_routes,
 	&realtime_routes,
+	&broadcast_routes,
 	&presence_routes,
 	&lifecycle_routes,
 };

@@ -10,6 +10,9 @@ from plazatest.world import (BUY, PDF, CannedReply, Cart, CartLine, Category, Ch
                              GroupMember, HiddenProduct, ImageName, Invitation, Message, Notification, Offer, Order,
                              OrderGroup, Product, ProductImage, Session, Shop, ShopChat, Someone, Staff, User, category,
                              good, goods, picture)
+from plazatest.world import (BUY, PDF, Broadcast, Cart, CartLine, Category, Chat, Contact, File, FullCart, HiddenProduct,
+                             ImageName, Message, Notification, Order, OrderGroup, Product, ProductImage, Session,
+                             Someone, User, category, goods, later, picture)
 
 
 @dataclass
@@ -227,6 +230,8 @@ TABLE = {
     "presenceOnline": Entry(), "presenceGet": Entry(path={"userId": Contact()}, sees_all=NOBODY),
     "notificationSend": Entry(body=lambda w, a, ids: {"userId": w.actor("client", 6).user["id"], "type": "t", "title": "T"},
                               members={"/userId": None}),
+    "broadcastList": Entry(), "broadcastDelete": Entry(path={"id": Broadcast()}),
+    "broadcastCreate": Entry(body=lambda w, a, ids: {"text": "T", "until": later()}),
     "realtimeSession": Entry(body=lambda w, a, ids: {"device": "test"}),
 }
 # The same request under another name.

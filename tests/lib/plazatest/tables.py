@@ -17,10 +17,10 @@ OWNED = {
     "notification": "account_id = %(me)s",
 }
 # No program reads these by itself; functions and views of the owner do.
-CLOSED = {"credential", "refresh_token", "login_guard", "login_device", "outbox", "cart", "cart_item", "order_item",
-          "chat", "chat_member", "message", "message_edit", "message_file", "message_reaction", "message_text",
-          "message_text_stand", "chat_offer", "chat_purge", "chat_purge_stand", "shop_member", "canned_reply", "retention",
-          "erasure", "feed_default"}
+CLOSED = {"broadcast", "canned_reply", "cart", "cart_item", "chat", "chat_member", "chat_offer", "chat_purge",
+          "chat_purge_stand", "credential", "erasure", "feed_default", "login_device", "login_guard", "message",
+          "message_edit", "message_file", "message_reaction", "message_text", "message_text_stand", "order_item",
+          "outbox", "refresh_token", "retention", "shop_member"}
 # Everybody may know them, or they hold nothing about people.
-PUBLIC = {"shop", "category", "product_image", "stock", "listing", "search_word", "order_transition", "migration",
-          "migration_function"}
+PUBLIC = {"category", "listing", "migration", "migration_function", "order_transition", "product_image",
+          "search_word", "shop", "stock"}

@@ -1,5 +1,6 @@
 """People and things for the access matrix: who owns what is known, so what each may see is known too."""
 import io
+import time
 import uuid
 
 from PIL import Image
@@ -380,6 +381,23 @@ class Notification(Kind):
 
     def remove(self, w, ident):
         w.sql("DELETE FROM notification WHERE id = %s", (ident,))
+
+
+def later(seconds=3600):
+    """A time to come, as bodies have it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
+class Broadcast(Kind):
+    """An announcement; it belongs to nobody."""
+    table = "broadcast"
+    strangers = ()
+
+    def make(self, w, owner, ids):
+        return good(w.actor("admin").post("/api/v1/broadcasts", {"text": "Soon", "until": later()}))["id"]
+
+    def remove(self, w, ident):
+        w.sql("UPDATE broadcast SET ended_at = now() WHERE id = %s", (ident,))
 
 
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
