@@ -44,6 +44,39 @@ static const struct field sync_fields[] = {
 };
 static const struct schema sync_out = SCHEMA_OUT("Sync", sync_fields);
 
+struct connection_query {
+	int64_t limit;
+	struct str cursor;
+};
+static const struct field connection_query_fields[] = {
+	FIELD(connection_query, limit, T_INT, .min = 1, .max = LIMIT_PAGE, .has_default = true,
+		.def = LIMIT_PAGE_DEFAULT),
+	FIELD(connection_query, cursor, T_TEXT),
+};
+static const struct schema connection_query_schema =
+	SCHEMA("ConnectionQuery", connection_query, connection_query_fields);
+
+static const char *const transports[] = { "tcp", "ws", NULL };
+static const struct field connection_fields[] = {
+	OUT("device", T_TEXT, .doc = "`did` of its session"),
+	OUT("transport", T_ENUM, .values = transports),
+	OUT("connectedAt", T_TIME),
+	OUT_NULL("endedAt", T_TIME, .doc = "null while it is there"),
+	OUT_NULL("seconds", T_INT),
+	OUT_NULL("reason", T_TEXT,
+		.doc = "replaced, revoked, expired, lost, or what the device said in `bye`"),
+};
+static const struct schema connection_out = SCHEMA_OUT("Connection", connection_fields);
+static const struct field connection_counts_fields[] = {
+	OUT("connections", T_INT),
+	OUT("users", T_INT),
+	OUT("tcp", T_INT),
+	OUT("ws", T_INT),
+	OUT("connectedLastHour", T_INT, .doc = "connections that began then"),
+};
+static const struct schema connection_counts_out =
+	SCHEMA_OUT("ConnectionCounts", connection_counts_fields);
+
 struct session_in {
 	struct str device;
 };
@@ -180,6 +213,37 @@ realtime_session(struct request *req)
 	return resp_json(req, buf_str(&b));
 }
 
+static enum problem
+connection_list(struct request *req)
+{
+	const struct connection_query *in = req->query;
+	struct q_connection_list q = { .limit = (int32_t)in->limit };
+	struct str part[CURSOR_PARTS];
+	struct rows *rows;
+	int64_t after;
+	enum problem p;
+
+	if (in->cursor.p) {
+		if ((p = cursor_get(req, in->cursor, part, 1)))
+			return p;
+		if (!str_i64(part[0], &after))
+			return ERR(&req->err, P_BAD_CURSOR, "no number in the cursor");
+		q.after = &after;
+	}
+	p = q_connection_list(req->db, &q, &rows, &req->err);
+	return p ? p : resp_page(req, rows, in->limit);
+}
+
+static enum problem
+connection_counts(struct request *req)
+{
+	struct rows *rows;
+	enum problem p =
+		q_connection_counts(req->db, &(struct q_connection_counts){ 0 }, &rows, &req->err);
+
+	return p ? p : resp_row(req, rows);
+}
+
 static const struct route rows[] = {
 	{ HTTP_GET, "/sync", feed_sync, .roles = ROLE_ANY, .query = &sync_query_schema,
 		.returns = &sync_out, .tag = "Realtime", .name = "sync",
@@ -195,5 +259,12 @@ static const struct route rows[] = {
 		.body = &session_in_schema, .returns = &session_out, .limit = LIMIT_REFRESH,
 		.hidden = true, .tag = "Realtime", .name = "realtimeToken",
 		.doc = "All that a device needs to connect to the broker" },
+	{ HTTP_GET, "/realtime/connections", connection_list, .roles = ROLE_ANY,
+		.query = &connection_query_schema, .returns = &connection_out, .page = true,
+		.problems = { P_BAD_CURSOR }, .tag = "Realtime", .name = "connectionList",
+		.doc = "When the caller's devices were connected, the latest first; kept 30 days" },
+	{ HTTP_GET, "/admin/clients", connection_counts, .roles = ROLE_ADMIN,
+		.returns = &connection_counts_out, .tag = "Administration",
+		.name = "connectionCounts", .doc = "How many devices are connected" },
 };
 const struct route_table realtime_routes = ROUTES(rows);

@@ -3,10 +3,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/app.h"
+#include "ingest/connlog.h"
 #include "ingest/presence.h"
 #include "ingest/queue.h"
 #include "ingest/revoked.h"
 #include "ingest/uplink.h"
+#include "io/json.h"
 #include "io/mqtt.h"
 #include "io/notify.h"
 #include "queries.h"
@@ -28,6 +30,7 @@ struct ingest {
 	struct queue *queue;
 	struct presence *presence;
 	struct revoked *revoked;
+	struct connlog *connlog;
 	struct mqtt *uplinks; /* the connection that subscribes */
 	unsigned connects;    /* of uplinks, when it was last looked at */
 	unsigned shards;      /* bit i: shard i is ours */
@@ -111,8 +114,24 @@ run_uplink(struct ingest *in, const struct topic *topic, struct str payload)
 			LZ("code", problem_info(err.problem)->slug));
 		return;
 	}
+	if (topic->verb == UPLINK_BYE)
+		connlog_bye(in->connlog, &up);
 	if (!uplink_limited(in->app, &up) && !uplink_run(in->app, &up))
 		presence_uplink(in->presence, in->arena, &up);
+}
+
+static void
+run_observation(struct ingest *in, struct str payload)
+{
+	struct err err = { 0 };
+	const struct json *doc;
+
+	if (json_parse(in->arena, payload, &doc, &err)) {
+		log_event(LOG_WARN, "presence", LZ("text", err.log));
+		return;
+	}
+	presence_observed(in->presence, in->arena, doc);
+	connlog_observed(in->connlog, doc);
 }
 
 static void
@@ -125,7 +144,7 @@ run_message(struct ingest *in, struct str text, struct str payload)
 	if (topic.kind == TOPIC_UPLINK && is_ours(in, &topic.id))
 		run_uplink(in, &topic, payload);
 	else if (topic.kind == TOPIC_PRESENCE && in->shards & 1)
-		presence_observed(in->presence, in->arena, payload);
+		run_observation(in, payload);
 	else if (topic.kind == TOPIC_KICK && in->shards & 1)
 		revoked_ask(in->revoked);
 }
@@ -163,6 +182,7 @@ loop(struct ingest *in)
 		int wait = shorter(presence_turn(in->presence, in->arena), app_idle(in->app));
 		if (in->shards & 1)
 			wait = shorter(wait, revoked_turn(in->revoked, in->arena));
+		wait = shorter(wait, connlog_turn(in->connlog, in->arena));
 		struct pollfd pfd = { .fd = queue_fd(in->queue), .events = POLLIN };
 		notify_alive();
 		(void)poll(&pfd, 1, shorter(wait, (int)(OWN_US / 1000)));
@@ -183,6 +203,7 @@ open_ingest(struct ingest *in, const char *conf, struct err *err)
 	in->queue = queue_new();
 	in->presence = presence_new(in->app);
 	in->revoked = revoked_new(in->app);
+	in->connlog = connlog_new(in->app);
 	claim_shards(in);
 	in->uplinks = mqtt_new(&(struct mqtt_options){ .host = in->app->conf->mqtt_host,
 		.port = (int)in->app->conf->mqtt_port,
@@ -199,6 +220,9 @@ static void
 close_ingest(struct ingest *in)
 {
 	mqtt_free(in->uplinks);
+	if (in->connlog)
+		connlog_flush(in->connlog, in->arena);
+	connlog_free(in->connlog);
 	presence_free(in->presence);
 	revoked_free(in->revoked);
 	queue_free(in->queue);

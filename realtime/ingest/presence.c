@@ -147,16 +147,10 @@ device_seen(struct presence *p, struct arena *a, const struct json *d, bool up)
 }
 
 void
-presence_observed(struct presence *p, struct arena *a, struct str payload)
+presence_observed(struct presence *p, struct arena *a, const struct json *doc)
 {
-	struct err err = { 0 };
-	const struct json *doc, *live;
+	const struct json *live = json_member(doc, "live");
 
-	if (json_parse(a, payload, &doc, &err)) {
-		log_event(LOG_WARN, "presence", LZ("text", err.log));
-		return;
-	}
-	live = json_member(doc, "live");
 	if (!live) {
 		device_seen(p, a, doc, json_bool(json_member(doc, "up")));
 		return;

@@ -13,12 +13,13 @@
 
 #include <stdint.h>
 
+struct json;
 struct presence;
 
 struct presence *presence_new(struct app *app);
 void presence_free(struct presence *p);
 /* A message of sys/pres. */
-void presence_observed(struct presence *p, struct arena *a, struct str payload);
+void presence_observed(struct presence *p, struct arena *a, const struct json *doc);
 /* The uplinks that have no route: watch, beat, hello, bye. */
 void presence_uplink(struct presence *p, struct arena *a, const struct uplink *up);
 /* Announces who has been gone long enough. Returns ms until the next one, -1 = none waits. */

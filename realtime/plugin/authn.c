@@ -201,7 +201,7 @@ forget_stale(struct plugin *pl, struct conn *conn)
 {
 	if (conn->state != CONN_CLOSED) {
 		conns_close(&pl->conns, conn);
-		presence_down(pl, conn);
+		presence_down(pl, conn, NULL);
 	}
 	conns_forget(&pl->conns, conn);
 }

@@ -184,6 +184,15 @@ on_message(int event, void *data, void *userdata)
 	return MOSQ_ERR_SUCCESS;
 }
 
+/* What the plugin had to do with the end of a connection that is still in the table. */
+static const char *
+why_ended(const struct plugin *pl, const struct conn *conn)
+{
+	if (conn->state == CONN_REVOKED)
+		return "revoked";
+	return pl->now_s >= conn->exp + EXPIRY_GRACE_S ? "expired" : NULL;
+}
+
 /* Logins that were refused, and sessions that end a second time, are not in the table. */
 static int
 on_disconnect(int event, void *data, void *userdata)
@@ -195,8 +204,11 @@ on_disconnect(int event, void *data, void *userdata)
 	(void)event;
 	if (!conn || conn->state == CONN_CLOSED)
 		return MOSQ_ERR_SUCCESS;
+
+	const char *reason = why_ended(pl, conn);
+
 	conns_close(&pl->conns, conn);
-	presence_down(pl, conn);
+	presence_down(pl, conn, reason);
 	return MOSQ_ERR_SUCCESS;
 }
 

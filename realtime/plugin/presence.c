@@ -33,7 +33,7 @@ publish(struct plugin *pl, int n)
 }
 
 static void
-publish_edge(struct plugin *pl, const struct conn *conn, bool up)
+publish_edge(struct plugin *pl, const struct conn *conn, bool up, const char *reason)
 {
 	char uid[UUID_TEXT + 1], at[RFC3339_TEXT + 1];
 
@@ -41,9 +41,10 @@ publish_edge(struct plugin *pl, const struct conn *conn, bool up)
 	clock_rfc3339(clock_unix_ms(), at);
 	publish(pl, snprintf(pl->out, sizeof(pl->out),
 			    "{\"uid\":\"%s\",\"did\":\"%s\",\"ctx\":%llu,\"up\":%s,\"at\":\"%s\","
-			    "\"transport\":\"%s\"}",
+			    "\"transport\":\"%s\"%s%s%s}",
 			    uid, conn->did, (unsigned long long)conn->number, up ? "true" : "false",
-			    at, transport(conn)));
+			    at, transport(conn), reason ? ",\"reason\":\"" : "",
+			    reason ? reason : "", reason ? "\"" : ""));
 }
 
 void
@@ -56,14 +57,14 @@ void
 presence_up(struct plugin *pl, const struct conn *conn)
 {
 	if (!conn->backend)
-		publish_edge(pl, conn, true);
+		publish_edge(pl, conn, true, NULL);
 }
 
 void
-presence_down(struct plugin *pl, const struct conn *conn)
+presence_down(struct plugin *pl, const struct conn *conn, const char *reason)
 {
 	if (!conn->backend && !conns_device_elsewhere(&pl->conns, conn))
-		publish_edge(pl, conn, false);
+		publish_edge(pl, conn, false, reason);
 }
 
 static int

@@ -21,8 +21,9 @@ struct presence {
 
 void presence_start(struct plugin *pl);
 void presence_up(struct plugin *pl, const struct conn *conn);
-/* Says nothing when the device has a newer connection. */
-void presence_down(struct plugin *pl, const struct conn *conn);
+/* Says nothing when the device has a newer connection. `reason` is NULL where the plugin had no
+ * part in the end. */
+void presence_down(struct plugin *pl, const struct conn *conn, const char *reason);
 /* Tells the next part of the snapshot when it is due: a bounded piece of work. */
 void presence_tick(struct plugin *pl);
 

@@ -21,3 +21,24 @@ CREATE INDEX broadcast_until_idx ON broadcast (until) WHERE ended_at IS NULL;
 
 -- Read through a function, which knows for whom they are.
 ALTER TABLE broadcast ENABLE ROW LEVEL SECURITY;
+
+-- Who was connected to the broker, with what, how long. A row for each connection; it closes when the broker says so.
+CREATE TABLE connection_log (
+    id           bigint      GENERATED ALWAYS AS IDENTITY,
+    account_id   uuid        NOT NULL,
+    device       text        NOT NULL, -- the session's id in today's tokens
+    transport    text        NOT NULL, -- tcp, ws
+    connected_at timestamptz NOT NULL,
+    ended_at     timestamptz,          -- NULL while it is there
+    reason       text,                 -- what is known of the end: replaced, revoked, expired, lost, or the device's words
+    CONSTRAINT connection_log_pkey PRIMARY KEY (id),
+    CONSTRAINT connection_log_account_fkey FOREIGN KEY (account_id) REFERENCES account (id) ON DELETE CASCADE
+) WITH (fillfactor = 80);
+CREATE INDEX connection_log_account_idx ON connection_log (account_id, id DESC);
+CREATE INDEX connection_log_open_idx ON connection_log (account_id, device) INCLUDE (transport) WHERE ended_at IS NULL;
+CREATE INDEX connection_log_connected_idx ON connection_log (connected_at);
+
+ALTER TABLE connection_log ENABLE ROW LEVEL SECURITY;
+CREATE POLICY connection_log_own ON connection_log FOR SELECT TO plaza_web
+    USING (account_id = (SELECT app_uid()));
+GRANT SELECT ON connection_log TO plaza_web;

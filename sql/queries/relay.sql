@@ -35,6 +35,10 @@ SELECT job_partitions() AS done;
 -- Makes the latest messages findable.
 SELECT job_index_messages() AS done;
 
+-- query: job_connections () one -> done bigint
+-- Closes lost connections in the log, removes those older than thirty days.
+SELECT job_connections() AS done;
+
 -- query: job_orphans (names text[]) one read -> done bigint, names text
 -- Those names of stored files that no row holds, with spaces between.
 SELECT count(*) AS done, coalesce(string_agg(o.name, ' '), '') AS names

@@ -62,6 +62,22 @@ two_devices_come_and_go_alone(void **state)
 }
 
 static void
+an_end_that_the_plugin_made_has_its_reason(void **state)
+{
+	(void)state;
+	struct mosquitto *phone = online(device(ANNA, "phone"));
+
+	drop(phone);
+	assert_int_equal(published("sys/pres", "\"reason\""), 0);
+	online(device(BERT, "web"));
+	pass_time(3600 + 30);
+	for (int i = 0; i < 4; i++)
+		pass();
+	assert_int_equal(published("sys/pres", "\"up\":false"), 2);
+	assert_int_equal(published("sys/pres", "\"transport\":\"tcp\",\"reason\":\"expired\"}"), 1);
+}
+
+static void
 phantom_ends_change_nothing(void **state)
 {
 	(void)state;
@@ -130,6 +146,7 @@ main(void)
 		T(an_end_that_was_not_told_is_made_good_at_the_next_login),
 		T(a_takeover_leaves_the_device_online),
 		T(two_devices_come_and_go_alone),
+		T(an_end_that_the_plugin_made_has_its_reason),
 		T(phantom_ends_change_nothing),
 		T(the_programs_have_no_presence),
 		T(the_snapshot_names_every_device_once_a_minute),

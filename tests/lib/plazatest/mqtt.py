@@ -21,15 +21,18 @@ def _record(topic, payload, direction):
 class Device:
     """Connects as the session tells it, subscribes to all it is granted, keeps every message."""
 
-    def __init__(self, env, client, connect=True):
+    def __init__(self, env, client, connect=True, ws=False):
         r = client.post("/api/v1/realtime/session", {})
         assert r.status in (200, 201), r
-        self.session, self.env = r.json, env
+        self.session, self.env, self.ws = r.json, env, ws
         self.messages, self.cond = [], threading.Condition()
         self.connected, self.rc = threading.Event(), None
         self.subscribed = threading.Event()
         s = self.session
-        self.paho = paho.Client(client_id=s["clientId"], clean_session=True, protocol=paho.MQTTv311)
+        self.paho = paho.Client(client_id=s["clientId"], clean_session=True, protocol=paho.MQTTv311,
+                                transport="websockets" if ws else "tcp")
+        if ws:
+            self.paho.ws_set_options(path="/mqtt")
         self.paho.username_pw_set(s["username"], s["password"])
         self.paho.on_connect, self.paho.on_message = self._on_connect, self._on_message
         self.paho.on_subscribe = lambda *_: self.subscribed.set()
@@ -38,7 +41,9 @@ class Device:
             self.connect()
 
     def connect(self):
-        self.paho.connect("127.0.0.1", int(self.env.mqtt_port), keepalive=30)
+        url = urllib.parse.urlsplit(ws_url(self.env))  # through the web server, as a browser does
+        host, port = (url.hostname, url.port) if self.ws else ("127.0.0.1", int(self.env.mqtt_port))
+        self.paho.connect(host, port, keepalive=30)
         self.paho.loop_start()
         assert self.connected.wait(10), f"no CONNACK, rc {self.rc}"
         assert self.subscribed.wait(10), "no SUBACK"

@@ -34,6 +34,8 @@ def live(w, client, seller):
         good(who.post(f"/api/v1/users/{other}/report", {"reason": "spam", "note": CANARY.format(who.name)}))
         w.sql("INSERT INTO notification (id, account_id, type, title) VALUES (uuid_v7(), %s, 'test.note', %s)",
               (who.user["id"], CANARY.format(who.name)))
+        w.sql("INSERT INTO connection_log (account_id, device, transport, connected_at) VALUES (%s, %s, 'ws', now())",
+              (who.user["id"], CANARY.format(who.name)))
         w.sql("INSERT INTO file (id, owner_id, kind, access, name, media_type, size, path) "
               "VALUES (uuid_v7(), %s, 'document', 'private', %s, 'application/pdf', 1, gen_random_uuid()::text)",
               (who.user["id"], CANARY.format(who.name)))

@@ -15,6 +15,7 @@ OWNED = {
     "block": "blocker_id = %(me)s",
     "report": "reporter_id = %(me)s",
     "notification": "account_id = %(me)s",
+    "connection_log": "account_id = %(me)s",
 }
 # No program reads these by itself; functions and views of the owner do.
 CLOSED = {"broadcast", "canned_reply", "cart", "cart_item", "chat", "chat_member", "chat_offer", "chat_purge",
