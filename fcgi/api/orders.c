@@ -88,6 +88,29 @@ static const char *const group_states[] = { "processing", "paid", "failed", "ref
 static const char *const fulfilment_states[] = { "unfulfilled", "fulfilled", NULL };
 static const char *const actors[] = { "buyer", "seller", "admin", "system", NULL };
 
+static const char *const delivery_states[] = { "assigned", "in_transit", "completed", "failed",
+	NULL };
+
+struct delivery_in {
+	struct str state, carrier, tracking, eta;
+};
+static const struct field delivery_in_fields[] = {
+	FIELD(delivery_in, state, T_ENUM, .values = delivery_states, .required = true,
+		.doc = "completed makes the order a delivered one"),
+	FIELD(delivery_in, carrier, T_TEXT, .min = 1, .max = 100),
+	FIELD(delivery_in, tracking, T_TEXT, .min = 1, .max = 100),
+	FIELD(delivery_in, eta, T_TIME),
+};
+static const struct schema delivery_in_schema =
+	SCHEMA("DeliveryUpdate", delivery_in, delivery_in_fields);
+static const struct field delivery_fields[] = {
+	OUT("state", T_ENUM, .values = delivery_states),
+	OUT_NULL("carrier", T_TEXT),
+	OUT_NULL("tracking", T_TEXT),
+	OUT_NULL("eta", T_TIME),
+};
+static const struct schema delivery_out = SCHEMA_OUT("Delivery", delivery_fields);
+
 static const struct field order_line_fields[] = {
 	OUT("productId", T_UUID),
 	OUT("title", T_TEXT, .doc = "as it was when bought"),
@@ -110,6 +133,7 @@ static const struct field order_fields[] = {
 	OUT("total", T_MONEY),
 	OUT("address", T_TEXT),
 	OUT("note", T_TEXT),
+	OUT_NULL("delivery", T_OBJECT, .of = &delivery_out, .doc = "null while nothing is told"),
 	OUT("version", T_INT),
 	OUT("createdAt", T_TIME),
 	OUT("updatedAt", T_TIME),
@@ -363,6 +387,22 @@ order_complete(struct request *req)
 	return move(req, "completed");
 }
 
+static enum problem
+delivery_update(struct request *req)
+{
+	const struct delivery_in *in = req->body;
+	struct q_delivery_update q = {
+		.state = in->state, .carrier = in->carrier, .tracking = in->tracking, .eta = in->eta
+	};
+	struct rows *rows;
+	enum problem p;
+
+	if ((p = req_uuid(req, 0, &q.id)) || (p = cart_version(req, &q.version)))
+		return p;
+	p = q_delivery_update(req->db, &q, &rows, &req->err);
+	return p ? p : resp_row(req, rows);
+}
+
 #define CHECKOUT_PROBLEMS                                                                      \
 	{                                                                                      \
 		P_CART_EMPTY, P_OUT_OF_STOCK, P_PRICE_CHANGED, P_CONFLICT, P_PAYMENT_DECLINED, \
@@ -409,6 +449,10 @@ static const struct route rows[] = {
 		.roles = ROLE_SELLER | ROLE_ADMIN, .returns = &order_out, .limit = LIMIT_WRITE,
 		.problems = STEP_PROBLEMS, .tag = "Orders", .name = "orderMarkDelivered",
 		.doc = "The seller has delivered" },
+	{ HTTP_PATCH, "/orders/:id/delivery", delivery_update, .roles = ROLE_SELLER | ROLE_ADMIN,
+		.body = &delivery_in_schema, .returns = &order_out, .limit = LIMIT_WRITE,
+		.problems = STEP_PROBLEMS, .tag = "Orders", .name = "orderDelivery",
+		.doc = "The seller tells where the goods of a confirmed order are" },
 	{ HTTP_POST, "/orders/:id/complete", order_complete, .roles = ROLE_ANY,
 		.returns = &order_out, .limit = LIMIT_WRITE, .problems = STEP_PROBLEMS,
 		.tag = "Orders", .name = "orderComplete",

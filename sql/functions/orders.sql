@@ -9,7 +9,10 @@ LANGUAGE sql STABLE AS $$
         '","fulfilmentStatus":"', o.fulfilment_status,
         '","buyerId":"', o.buyer_id, '","sellerId":"', o.seller_id, '","shopId":"', o.shop_id,
         '","items":', o.items, ',"total":{"amount":', o.total, ',"currency":"', o.currency,
-        '"},"address":', to_json(o.address), ',"note":', to_json(o.note), ',"version":', o.version,
+        '"},"address":', to_json(o.address), ',"note":', to_json(o.note),
+        ',"delivery":', coalesce('{"state":"' || o.delivery_state || '","carrier":' || coalesce(to_json(o.carrier)::text, 'null')
+            || ',"tracking":' || coalesce(to_json(o.tracking)::text, 'null')
+            || ',"eta":' || coalesce('"' || iso(o.eta) || '"', 'null') || '}', 'null'), ',"version":', o.version,
         ',"createdAt":"', iso(o.created_at), '","updatedAt":"', iso(o.updated_at), '"}')
 $$;
 
@@ -271,6 +274,7 @@ CREATE OR REPLACE FUNCTION order_step(o orders, p_to text, p_actor text, p_reaso
 LANGUAGE plpgsql AS $$
 DECLARE
     before text := o.status;
+    moved  text := o.delivery_state;
     ends   boolean := p_to IN ('cancelled', 'payment_failed');
 BEGIN
     UPDATE orders AS x
@@ -280,6 +284,7 @@ BEGIN
                               WHEN x.payment_status = 'paid' THEN 'refunded'
                               ELSE 'failed' END,
         fulfilment_status = CASE WHEN p_to = 'delivered' THEN 'fulfilled' ELSE x.fulfilment_status END,
+        delivery_state = CASE WHEN p_to = 'delivered' THEN 'completed' ELSE x.delivery_state END,
         version = x.version + 1, updated_at = now()
     WHERE x.id = o.id
     RETURNING x.* INTO o;
@@ -295,6 +300,9 @@ BEGIN
     END IF;
     events := order_tell(CASE p_to WHEN 'cancelled' THEN 'order:cancelled' ELSE 'order:updated' END, o.buyer_id,
                          ARRAY[o.seller_id], ARRAY[o.shop_id], ARRAY[order_event_json(o, before, p_reason)]);
+    IF p_to = 'delivered' THEN
+        events := events || delivery_tell(o, moved);
+    END IF;
     IF ends THEN
         SELECT concat(events, string_agg(stock_after_change(i.product_id), '')) INTO events
         FROM order_item AS i

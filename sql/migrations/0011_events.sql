@@ -42,3 +42,24 @@ ALTER TABLE connection_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY connection_log_own ON connection_log FOR SELECT TO plaza_web
     USING (account_id = (SELECT app_uid()));
 GRANT SELECT ON connection_log TO plaza_web;
+
+-- How the goods of an order travel. NULL: the seller has not said.
+CREATE DOMAIN delivery_state AS text CONSTRAINT delivery_state_check CHECK (VALUE IN
+    ('assigned', 'in_transit', 'completed', 'failed'));
+ALTER TABLE orders
+    ADD COLUMN delivery_state delivery_state,
+    ADD COLUMN carrier        text,
+    ADD COLUMN tracking       text,
+    ADD COLUMN eta            timestamptz;
+
+-- Its steps; '' is where it begins. A step to the same state changes what else is told.
+CREATE TABLE delivery_transition (
+    from_state text NOT NULL,
+    to_state   text NOT NULL,
+    CONSTRAINT delivery_transition_pkey PRIMARY KEY (from_state, to_state)
+);
+INSERT INTO delivery_transition (from_state, to_state) VALUES
+    ('', 'assigned'), ('', 'in_transit'), ('', 'completed'),
+    ('assigned', 'assigned'), ('assigned', 'in_transit'), ('assigned', 'completed'), ('assigned', 'failed'),
+    ('in_transit', 'in_transit'), ('in_transit', 'completed'), ('in_transit', 'failed'),
+    ('failed', 'assigned'), ('failed', 'in_transit');

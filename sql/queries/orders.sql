@@ -63,6 +63,12 @@ ORDER BY r.n;
 SELECT o.body, o.etag, o.events
 FROM order_move(:id, :version, :status, :reason) AS o;
 
+-- query: delivery_update (id uuid, version int, state text, carrier text?, tracking text?, eta text?) one
+--     -> body text, etag text, events text
+-- Where the goods of an order are, as its seller tells.
+SELECT o.body, o.etag, o.events
+FROM delivery_update(:id, :version, :state, :carrier, :tracking, :eta) AS o;
+
 -- query: order_group_get (id uuid) maybe read -> body text
 -- A purchase with its orders.
 SELECT order_group_json(g, CASE

@@ -8,6 +8,7 @@ import pytest
 
 from plazatest import process
 from plazatest.fold import API, State, events, open_chat, send, sync
+from plazatest.goods import Goods, order
 
 
 @pytest.fixture
@@ -68,6 +69,24 @@ def test_every_action_is_told_completely(users, admin, verify):
     verify(lambda: a.post(f"{API}/notifications/{made[1]}/read"), *both)
     verify(lambda: a.delete(f"{API}/notifications/{made[0]}"), *both)
     verify(lambda: a.post(API + "/notifications/read-all", {}), *both)
+
+
+def test_what_happens_to_an_order_is_told_completely(users, sql, verify):
+    goods = Goods(users, sql)
+    a, b = users.client(), goods.seller()
+    both = (a, b)
+    product = goods.product(b)
+    for state in ("assigned", "failed", "in_transit", "completed"):
+        if state == "assigned":
+            o = verify(lambda: order(a, {product: 1}).json["orders"][0]["id"], *both)
+            verify(lambda: b.post(f"{API}/orders/{o}/confirm"), *both)
+        verify(lambda s=state: b.patch(f"{API}/orders/{o}/delivery", {"state": s, "tracking": f"RR {s}"}), *both)
+    verify(lambda: a.post(f"{API}/orders/{o}/complete"), *both)
+    o = verify(lambda: order(a, {product: 1}).json["orders"][0]["id"], *both)
+    verify(lambda: b.post(f"{API}/orders/{o}/confirm"), *both)
+    verify(lambda: b.patch(f"{API}/orders/{o}/mark-delivered"), *both)
+    o = verify(lambda: order(a, {product: 1}).json["orders"][0]["id"], *both)
+    verify(lambda: a.post(f"{API}/orders/{o}/cancel", {"reason": "no"}), *both)
 
 
 def test_a_storm_is_told_completely(users, verify):

@@ -162,6 +162,8 @@ TABLE = {
     # An administrator's own order is a purchase, and a buyer has no part in these two.
     "orderConfirm": Entry(path={"id": Order()}, own={"admin": 409}),
     "orderMarkDelivered": Entry(path={"id": Order("confirmed")}, own={"admin": 409}),
+    "orderDelivery": Entry(path={"id": Order("confirmed")}, body=lambda w, a, ids: {"state": "assigned"},
+                           own={"admin": 409}),
     "orderComplete": Entry(path={"id": Order("delivered")}, own={"seller": 409}),
     "orderGroupGet": Entry(path={"id": OrderGroup()}),
 

@@ -3,6 +3,7 @@ import copy
 
 API = "/api/v1"
 UNREAD_MAX = 1000  # the server stops counting there
+ORDER = ("id", "number", "status", "total", "version", "delivery")  # what events tell of an order
 
 
 def open_chat(client, peer, **more):
@@ -48,6 +49,7 @@ class State:
         self.notifications = {n["id"]: n for n in client.pages(API + "/notifications?limit=100")}
         self.unread_notifications = client.get(API + "/notifications/unread-count").json["unread"]
         self.blocks = {b["id"] for b in client.get("/users/me/blocks").json["items"]}
+        self.orders = {o["id"]: o for o in client.pages(API + "/orders?limit=100")}
 
     def read_chat(self, chat):
         r = self.client.get(f"/chats/{chat}")
@@ -106,6 +108,22 @@ class State:
                 self.notifications[i]["read"] = True
         self.unread_notifications = d["unread"]
 
+    def order(self, d):
+        """The event has what changes; the rest of a new order is read."""
+        if d["orderId"] not in self.orders:
+            self.orders[d["orderId"]] = self.client.get(f"{API}/orders/{d['orderId']}").json
+            return
+        o = self.orders[d["orderId"]]
+        if d["version"] > o["version"]:
+            o.update(status=d["status"], version=d["version"])
+
+    def delivery(self, d):
+        """It stands beside a step of the order where it makes one, with the same version."""
+        o = self.orders[d["orderId"]]
+        if d["version"] >= o["version"]:
+            o.update(version=d["version"], delivery={"state": d["state"], **{k: d.get(k) for k in ("carrier", "tracking",
+                                                                                                   "eta")}})
+
     def apply(self, e):
         assert e["us"] == self.us + 1, "no gap"
         self.us, kind, d = e["us"], e["t"], e["d"]
@@ -126,6 +144,10 @@ class State:
             self.clear(d)
         elif kind == "cart:changed":
             pass  # the cart is no part of this state
+        elif kind in ("order:created", "order:updated", "order:cancelled"):
+            self.order(d)
+        elif kind == "delivery:updated":
+            self.delivery(d)
         elif kind == "user:block":
             (self.blocks.add if d["on"] else self.blocks.discard)(d["userId"])
         else:
@@ -136,4 +158,5 @@ class State:
         shown = {i: c for i, c in self.chats.items() if not c["hidden"]}
         return copy.deepcopy({"us": self.us, "chats": shown, "messages": {i: self.messages[i] for i in shown},
                               "notifications": self.notifications, "unread": self.unread_notifications,
-                              "blocks": self.blocks})
+                              "blocks": self.blocks, "orders": {i: {k: o[k] for k in ORDER} for i, o in
+                                                                self.orders.items()}})

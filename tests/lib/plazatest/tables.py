@@ -23,5 +23,5 @@ CLOSED = {"broadcast", "canned_reply", "cart", "cart_item", "chat", "chat_member
           "message_edit", "message_file", "message_reaction", "message_text", "message_text_stand", "order_item",
           "outbox", "refresh_token", "retention", "shop_member"}
 # Everybody may know them, or they hold nothing about people.
-PUBLIC = {"category", "listing", "migration", "migration_function", "order_transition", "product_image",
-          "search_word", "shop", "stock"}
+PUBLIC = {"category", "delivery_transition", "listing", "migration", "migration_function", "order_transition",
+          "product_image", "search_word", "shop", "stock"}
