@@ -62,6 +62,12 @@ close_connections(struct relay *r, struct rows **rows, struct err *err)
 	return q_job_connections(r->db, &(struct q_job_connections){ 0 }, rows, err);
 }
 
+static enum problem
+cart_news(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_cart_news(r->db, &(struct q_job_cart_news){ 0 }, rows, err);
+}
+
 static struct job {
 	const char *name;
 	int period_s;
@@ -76,6 +82,7 @@ static struct job {
 	{ "partitions", 3600, partitions, 0 },
 	{ "purge_messages", 600, purge_messages, 0 },
 	{ "erase", 60, erase, 0 },
+	{ "cart_news", 2, cart_news, 0 },
 	{ "close_connections", 60, close_connections, 0 },
 	{ "remove_orphans", 60, orphans_remove, 0 },
 };

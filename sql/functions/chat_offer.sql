@@ -134,7 +134,8 @@ BEGIN
     DO UPDATE SET quantity = EXCLUDED.quantity, seen_price = EXCLUDED.seen_price, offer_id = EXCLUDED.offer_id;
     PERFORM cart_check(v_cart);
     RETURN feed_append(o.buyer_id, 'cart:changed',
-                       concat('{"cartId":"', v_cart, '","version":', v_version, ',"reason":"offer"}'));
+                       concat('{"cartId":"', v_cart, '","version":', v_version, ',"productId":"', o.product_id,
+                              '","reason":"offer"}'));
 END $$;
 
 -- The other side accepts or declines an open offer; who made it withdraws it. An accepted price holds for two days.

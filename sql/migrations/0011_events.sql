@@ -63,3 +63,17 @@ INSERT INTO delivery_transition (from_state, to_state) VALUES
     ('assigned', 'assigned'), ('assigned', 'in_transit'), ('assigned', 'completed'), ('assigned', 'failed'),
     ('in_transit', 'in_transit'), ('in_transit', 'completed'), ('in_transit', 'failed'),
     ('failed', 'assigned'), ('failed', 'in_transit');
+
+-- Changes of products that owners of open carts are to be told of, by a job: the change itself only leaves a line here.
+-- No key but its number, so that nobody ever waits for another one's line.
+CREATE TABLE cart_news (
+    id         bigint      GENERATED ALWAYS AS IDENTITY,
+    product_id uuid        NOT NULL,
+    reason     text        NOT NULL, -- price, stock, status
+    done       uuid,                 -- carts up to this one have been told
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT cart_news_pkey PRIMARY KEY (id)
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+ALTER TABLE cart_news ENABLE ROW LEVEL SECURITY;
+-- In which carts a product lies.
+CREATE INDEX cart_item_product_idx ON cart_item (product_id, cart_id);

@@ -39,6 +39,11 @@ SELECT job_index_messages() AS done;
 -- Closes lost connections in the log, removes those older than thirty days.
 SELECT job_connections() AS done;
 
+-- query: job_cart_news () one -> done bigint, events text
+-- Tells owners of carts what changed of a product in them, a piece of them each time.
+SELECT j.done, j.events
+FROM job_cart_news() AS j;
+
 -- query: job_orphans (names text[]) one read -> done bigint, names text
 -- Those names of stored files that no row holds, with spaces between.
 SELECT count(*) AS done, coalesce(string_agg(o.name, ' '), '') AS names

@@ -49,7 +49,12 @@ class State:
         self.notifications = {n["id"]: n for n in client.pages(API + "/notifications?limit=100")}
         self.unread_notifications = client.get(API + "/notifications/unread-count").json["unread"]
         self.blocks = {b["id"] for b in client.get("/users/me/blocks").json["items"]}
+        self.read_cart()
         self.orders = {o["id"]: o for o in client.pages(API + "/orders?limit=100")}
+
+    def read_cart(self):
+        """There is at most one; its ETag tells of changes that its version does not."""
+        self.cart = self.client.get(API + "/carts").json["items"]
 
     def read_chat(self, chat):
         r = self.client.get(f"/chats/{chat}")
@@ -142,12 +147,12 @@ class State:
             self.notification(d, e["ts"])
         elif kind == "notification:clear":
             self.clear(d)
-        elif kind == "cart:changed":
-            pass  # the cart is no part of this state
         elif kind in ("order:created", "order:updated", "order:cancelled"):
             self.order(d)
         elif kind == "delivery:updated":
             self.delivery(d)
+        elif kind == "cart:changed":
+            self.read_cart()
         elif kind == "user:block":
             (self.blocks.add if d["on"] else self.blocks.discard)(d["userId"])
         else:
@@ -158,5 +163,6 @@ class State:
         shown = {i: c for i, c in self.chats.items() if not c["hidden"]}
         return copy.deepcopy({"us": self.us, "chats": shown, "messages": {i: self.messages[i] for i in shown},
                               "notifications": self.notifications, "unread": self.unread_notifications,
+                              "cart": self.cart,
                               "blocks": self.blocks, "orders": {i: {k: o[k] for k in ORDER} for i, o in
                                                                 self.orders.items()}})
