@@ -650,6 +650,8 @@ print_items(const struct field *f, struct jsonw *w)
 	jsonw_obj(w);
 	if (f->of) {
 		print_ref(f->of->name, false, w);
+	} else if (f->item == T_MONEY) {
+		print_ref("Money", false, w);
 	} else {
 		jsonw_kz(w, "type", json_type(f->item));
 		print_format(&(struct field){ .type = f->item, .values = f->values }, f->item, w);
