@@ -25,6 +25,7 @@ extern const struct route_table people_routes;
 extern const struct route_table notify_routes;
 extern const struct route_table realtime_routes;
 extern const struct route_table broadcast_routes;
+extern const struct route_table figure_routes;
 extern const struct route_table presence_routes;
 extern const struct route_table lifecycle_routes;
 

@@ -22,6 +22,7 @@ const struct route_table *const route_tables[] = {
 	&notify_routes,
 	&realtime_routes,
 	&broadcast_routes,
+	&figure_routes,
 	&presence_routes,
 	&lifecycle_routes,
 };

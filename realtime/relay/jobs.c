@@ -68,6 +68,12 @@ cart_news(struct relay *r, struct rows **rows, struct err *err)
 	return q_job_cart_news(r->db, &(struct q_job_cart_news){ 0 }, rows, err);
 }
 
+static enum problem
+figures(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_figures(r->db, &(struct q_job_figures){ 0 }, rows, err);
+}
+
 static struct job {
 	const char *name;
 	int period_s;
@@ -83,6 +89,7 @@ static struct job {
 	{ "purge_messages", 600, purge_messages, 0 },
 	{ "erase", 60, erase, 0 },
 	{ "cart_news", 2, cart_news, 0 },
+	{ "figures", 10, figures, 0 },
 	{ "close_connections", 60, close_connections, 0 },
 	{ "remove_orphans", 60, orphans_remove, 0 },
 };

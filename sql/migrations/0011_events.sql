@@ -77,3 +77,12 @@ CREATE TABLE cart_news (
 ALTER TABLE cart_news ENABLE ROW LEVEL SECURITY;
 -- In which carts a product lies.
 CREATE INDEX cart_item_product_idx ON cart_item (product_id, cart_id);
+
+-- Figures as they were last told on a topic, so that only a change is told.
+CREATE TABLE figures_told (
+    topic   text        NOT NULL,
+    data    text        NOT NULL,
+    told_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT figures_told_pkey PRIMARY KEY (topic)
+);
+ALTER TABLE figures_told ENABLE ROW LEVEL SECURITY;

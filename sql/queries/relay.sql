@@ -44,6 +44,11 @@ SELECT job_connections() AS done;
 SELECT j.done, j.events
 FROM job_cart_news() AS j;
 
+-- query: job_figures () one -> done bigint, events text
+-- Tells administrators and shops figures that changed.
+SELECT j.done, j.events
+FROM job_figures() AS j;
+
 -- query: job_orphans (names text[]) one read -> done bigint, names text
 -- Those names of stored files that no row holds, with spaces between.
 SELECT count(*) AS done, coalesce(string_agg(o.name, ' '), '') AS names

@@ -232,6 +232,7 @@ TABLE = {
     "presenceOnline": Entry(), "presenceGet": Entry(path={"userId": Contact()}, sees_all=NOBODY),
     "notificationSend": Entry(body=lambda w, a, ids: {"userId": w.actor("client", 6).user["id"], "type": "t", "title": "T"},
                               members={"/userId": None}),
+    "platformStats": Entry(), "shopStats": Entry(),
     "connectionList": Entry(), "connectionCounts": Entry(),
     "broadcastList": Entry(), "broadcastDelete": Entry(path={"id": Broadcast()}),
     "broadcastCreate": Entry(body=lambda w, a, ids: {"text": "T", "until": later()}),
