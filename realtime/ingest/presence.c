@@ -233,6 +233,48 @@ watch(struct presence *p, struct arena *a, const struct uplink *up)
 	}
 }
 
+/* False when there is nothing to tell, or nobody to ask. */
+static bool
+feed_stands(struct presence *p, struct arena *a, const struct uuid *user, struct rows **rows)
+{
+	struct err err = { 0 };
+
+	db_reset(p->app->db, a);
+	if (q_feed_stand(p->app->db, &(struct q_feed_stand){ .account = *user }, rows, &err)) {
+		log_event(LOG_WARN, "feed_stand", LZ("text", err.log));
+		return false;
+	}
+	return rows_count(*rows) > 0;
+}
+
+/*
+ * A message that the broker dropped leaves no trace on the device until the next
+ * one comes. A device that says how far it is gets told when that is not the end.
+ */
+static void
+compare_feed(struct presence *p, struct arena *a, const struct uplink *up)
+{
+	const struct json *us = json_member(up->data, "us");
+	struct str epoch = json_str(json_member(up->data, "epoch"));
+	struct rows *rows;
+	struct jsonw w;
+	struct buf b;
+
+	if (json_kind_of(us) != JSON_INT || !feed_stands(p, a, &up->topic->id, &rows))
+		return;
+	int64_t last = rows_i64(rows, 0, Q_FEED_STAND_LAST_US);
+	struct str now = rows_str(rows, 0, Q_FEED_STAND_EPOCH);
+	if (last <= json_int(us) && (!epoch.p || str_eq(epoch, now)))
+		return;
+	buf_init(&b, a, ANSWER_MAX);
+	jsonw_init(&w, &b);
+	jsonw_obj(&w);
+	jsonw_kint(&w, "us", last);
+	jsonw_kstr(&w, "epoch", now);
+	jsonw_obj_end(&w);
+	uplink_answer(p->app, a, up, "feed:ahead", buf_str(&b));
+}
+
 static void
 beat(struct presence *p, struct arena *a, const struct uplink *up)
 {
@@ -246,21 +288,18 @@ beat(struct presence *p, struct arena *a, const struct uplink *up)
 	else
 		(void)cache_zrem(p->app->cache, idle, up->did);
 	came(p, a, user, up->did);
+	compare_feed(p, a, up);
 }
 
 /* Where the feed stands: the device compares and calls GET /sync if it must. */
 static void
 hello(struct presence *p, struct arena *a, const struct uplink *up)
 {
-	struct err err = { 0 };
 	struct rows *rows;
 	struct jsonw w;
 	struct buf b;
 
-	db_reset(p->app->db, a);
-	if (q_feed_stand(
-		    p->app->db, &(struct q_feed_stand){ .account = up->topic->id }, &rows, &err) ||
-		rows_count(rows) == 0)
+	if (!feed_stands(p, a, &up->topic->id, &rows))
 		return;
 	buf_init(&b, a, ANSWER_MAX);
 	jsonw_init(&w, &b);
