@@ -1,8 +1,11 @@
 /* Private files: of their owner, and of those who were sent them in a conversation. */
+#include "api/files.h"
+
 #include "api/api.h"
 #include "api/upload.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/log.h"
 #include "io/digest.h"
 #include "io/json.h"
 #include "queries.h"
@@ -25,7 +28,7 @@ static const struct field file_query_fields[] = {
 	FIELD(file_query, sig, T_TEXT, .max = 64, .doc = "of a signed link, instead of a token"),
 	FIELD(file_query, thumb, T_BOOL, .has_default = true, .doc = "the thumbnail, of images"),
 };
-static const struct schema file_query = SCHEMA("FileQuery", file_query, file_query_fields);
+const struct schema file_query = SCHEMA("FileQuery", file_query, file_query_fields);
 
 static const char *const kinds[] = { "image", "document", NULL };
 static const struct field file_out_fields[] = {
@@ -80,11 +83,27 @@ link_check(struct request *req, const struct uuid *id)
 	return P_OK;
 }
 
+static struct str
+link_query(struct request *req, const struct uuid *id, int64_t exp)
+{
+	char by[UUID_TEXT + 1];
+
+	uuid_text(&req->who.user, by);
+	return str_of(arena_printf(req->arena, "exp=%lld&by=%s&sig=%.*s", (long long)exp, by,
+		STR_ARG(signature(req, id, &req->who.user, exp))));
+}
+
+struct str
+file_link_query(struct request *req, const struct uuid *id)
+{
+	return link_query(req, id, clock_unix_s() + LINK_TTL_S);
+}
+
 static enum problem
 file_link(struct request *req)
 {
 	int64_t exp = clock_unix_s() + LINK_TTL_S;
-	char id[UUID_TEXT + 1], by[UUID_TEXT + 1], at[RFC3339_TEXT + 1];
+	char id[UUID_TEXT + 1], at[RFC3339_TEXT + 1];
 	struct q_file_open q;
 	struct rows *rows;
 	struct jsonw w;
@@ -98,9 +117,8 @@ file_link(struct request *req)
 	if (rows_count(rows) == 0)
 		return ERR(&req->err, P_NOT_FOUND, "no such file for the caller");
 	uuid_text(&q.id, id);
-	uuid_text(&req->who.user, by);
-	const char *url = arena_printf(req->arena, "/files/%s?exp=%lld&by=%s&sig=%.*s", id,
-		(long long)exp, by, STR_ARG(signature(req, &q.id, &req->who.user, exp)));
+	const char *url = arena_printf(
+		req->arena, "/files/%s?%.*s", id, STR_ARG(link_query(req, &q.id, exp)));
 	bool image = rows_str(rows, 0, Q_FILE_OPEN_THUMB_PATH).p != NULL;
 	clock_rfc3339(exp * 1000, at);
 	buf_init(&b, req->arena, 4 * LINK_MAX);
@@ -116,22 +134,13 @@ file_link(struct request *req)
 
 /* ---- files ---- */
 
-static enum problem
-file_upload(struct request *req)
+enum problem
+file_keep(struct request *req, const struct part *part, struct uuid *out, struct rows **rows)
 {
-	const struct part *part;
-	struct upload u;
-	struct str none;
-	struct rows *rows;
 	struct uuid id = uuid_new();
-	char text[UUID_TEXT + 1];
+	struct upload u;
 
-	/* Who has no room costs no decoding; the insert decides. */
-	enum problem p = q_file_check(req->db, &(struct q_file_check){ 0 }, &rows, &req->err);
-	if (!p)
-		p = upload_read(req, "file", NULL, &part, &none);
-	if (!p)
-		p = upload_store(req, part, BLOB_PRIVATE, &u);
+	enum problem p = upload_store(req, part, BLOB_PRIVATE, &u);
 	if (p)
 		return p;
 	bool image = media_info(u.media)->image;
@@ -145,9 +154,44 @@ file_upload(struct request *req)
 			.thumb_path = image ? str_of(u.thumb.z) : (struct str){ 0 },
 			.width = image ? &u.size.width : NULL,
 			.height = image ? &u.size.height : NULL },
-		&rows, &req->err);
+		rows, &req->err);
 	if (p)
 		return upload_refused(req, &u, p);
+	*out = id;
+	return P_OK;
+}
+
+struct str
+file_doc(const struct rows *rows)
+{
+	return rows_str(rows, 0, Q_FILE_CREATE_BODY);
+}
+
+enum problem
+file_room(struct request *req)
+{
+	struct rows *rows;
+
+	return q_file_check(req->db, &(struct q_file_check){ 0 }, &rows, &req->err);
+}
+
+static enum problem
+file_upload(struct request *req)
+{
+	const struct part *part;
+	struct str none;
+	struct rows *rows;
+	struct uuid id;
+	char text[UUID_TEXT + 1];
+
+	/* Who has no room costs no decoding; the insert decides. */
+	enum problem p = file_room(req);
+	if (!p)
+		p = upload_read(req, "file", NULL, &part, &none);
+	if (!p)
+		p = file_keep(req, part, &id, &rows);
+	if (p)
+		return p;
 	uuid_text(&id, text);
 	resp_header(req, "Location", "/api/v1/files/%s", text);
 	return resp_row(req, rows);
@@ -167,7 +211,7 @@ send(struct request *req, struct str name, struct str type, struct str label)
 	return resp_file(req, str_of(path), info->type, info->image ? (struct str){ 0 } : label);
 }
 
-static enum problem
+enum problem
 file_get(struct request *req)
 {
 	const struct file_query *in = req->query;
@@ -198,19 +242,35 @@ file_get(struct request *req)
 }
 
 static enum problem
+forget(struct request *req, const struct uuid *id, struct err *err)
+{
+	struct rows *rows;
+	enum problem p = q_file_delete(req->db, &(struct q_file_delete){ .id = *id }, &rows, err);
+
+	if (!p)
+		upload_remove(req, rows_str(rows, 0, Q_FILE_DELETE_PATH),
+			rows_str(rows, 0, Q_FILE_DELETE_THUMB_PATH));
+	return p;
+}
+
+void
+file_drop(struct request *req, const struct uuid *id)
+{
+	struct err err = { 0 };
+
+	if (forget(req, id, &err))
+		log_event(LOG_WARN, "file_left", LSTR("id", req->id), LZ("text", err.log));
+}
+
+static enum problem
 file_delete(struct request *req)
 {
-	struct q_file_delete q;
-	struct rows *rows;
+	struct uuid id;
 
-	enum problem p = req_uuid(req, 0, &q.id);
+	enum problem p = req_uuid(req, 0, &id);
 	if (!p)
-		p = q_file_delete(req->db, &q, &rows, &req->err);
-	if (p)
-		return p;
-	upload_remove(req, rows_str(rows, 0, Q_FILE_DELETE_PATH),
-		rows_str(rows, 0, Q_FILE_DELETE_THUMB_PATH));
-	return resp_empty(req);
+		p = forget(req, &id, &req->err);
+	return p ? p : resp_empty(req);
 }
 
 static const struct route rows[] = {
