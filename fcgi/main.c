@@ -3,6 +3,7 @@
 #include "door/fcgi.h"
 #include "http/app.h"
 #include "http/describe.h"
+#include "http/facade.h"
 #include "io/notify.h"
 
 #include <getopt.h>
@@ -10,6 +11,7 @@
 
 #define DEFAULT_CONF "/etc/plaza/plaza.conf"
 #define DOCUMENT_MAX (4 * 1024 * 1024)
+#define OPENAPI_OF "openapi-" /* and the name of an older system */
 
 struct options {
 	const char *conf;
@@ -22,7 +24,7 @@ static int
 usage(FILE *to)
 {
 	fputs("usage: plaza-fcgi [-c FILE] [-p web|auth|egress] [-s SOCKET]\n"
-	      "       plaza-fcgi -x routes|openapi|config|config-mdoc|problems|queries\n"
+	      "       plaza-fcgi -x routes|openapi[-SYSTEM]|config|config-mdoc|problems|queries\n"
 	      "       plaza-fcgi -V\n",
 		to);
 	return to == stdout ? 0 : 2;
@@ -32,13 +34,17 @@ static int
 print_document(const char *name)
 {
 	struct arena *a = arena_new(2 * DOCUMENT_MAX);
+	const struct facade *facade;
 	struct buf b;
 
 	buf_init(&b, a, DOCUMENT_MAX);
 	if (strcmp(name, "routes") == 0)
 		describe_routes(&b);
 	else if (strcmp(name, "openapi") == 0)
-		describe_openapi("", &b);
+		describe_openapi("", NULL, &b);
+	else if (strncmp(name, OPENAPI_OF, sizeof(OPENAPI_OF) - 1) == 0 &&
+		 (facade = facade_by_name(name + sizeof(OPENAPI_OF) - 1)))
+		describe_openapi("", facade, &b);
 	else if (strcmp(name, "config") == 0)
 		conf_print_sample(&b);
 	else if (strcmp(name, "config-mdoc") == 0)

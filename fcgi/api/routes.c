@@ -26,4 +26,6 @@ const struct route_table *const route_tables[] = {
 	&presence_routes,
 	&lifecycle_routes,
 };
+const struct facade *const facades[] = { NULL };
+
 const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);

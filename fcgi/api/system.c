@@ -110,7 +110,7 @@ openapi(struct request *req)
 	struct buf b;
 
 	buf_init(&b, req->arena, OPENAPI_MAX);
-	describe_openapi("", &b);
+	describe_openapi("", NULL, &b);
 	return resp_json(req, buf_str(&b));
 }
 

@@ -41,5 +41,5 @@ cors_headers(struct request *req)
 	resp_header(req, "Access-Control-Allow-Origin", "%.*s", STR_ARG(origin));
 	resp_header(req, "Access-Control-Expose-Headers",
 		"ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, "
-		"Idempotency-Replayed, X-Cart-Token");
+		"Idempotency-Replayed, X-Cart-Token, X-Next-Cursor");
 }

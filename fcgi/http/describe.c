@@ -66,14 +66,17 @@ print_problem_schema(struct jsonw *w)
 }
 
 static void
-print_components(struct jsonw *w)
+print_components(struct jsonw *w, const struct facade *facade)
 {
 	struct seen seen = { .n = 0 };
 
 	for (size_t t = 0; t < route_table_count; t++)
 		for (size_t i = 0; i < route_tables[t]->count; i++) {
-			collect(&seen, route_tables[t]->rows[i].body);
-			collect(&seen, route_tables[t]->rows[i].returns);
+			const struct route *r = &route_tables[t]->rows[i];
+			if (r->facade != facade)
+				continue;
+			collect(&seen, r->body);
+			collect(&seen, r->returns);
 		}
 	jsonw_key(w, "components");
 	jsonw_obj(w);
@@ -83,7 +86,12 @@ print_components(struct jsonw *w)
 	jsonw_key(w, "schemas");
 	jsonw_obj(w);
 	print_money(w);
-	print_problem_schema(w);
+	if (facade) {
+		jsonw_key(w, "Failure");
+		jsonw_raw(w, str_of(facade->failure_schema));
+	} else {
+		print_problem_schema(w);
+	}
 	for (size_t i = 0; i < seen.n; i++) {
 		jsonw_key(w, seen.v[i]->name);
 		schema_print(seen.v[i], w);
@@ -175,6 +183,27 @@ print_params(struct jsonw *w, const struct route *r)
 }
 
 static void
+print_ref(struct jsonw *w, const char *name)
+{
+	char ref[128];
+
+	snprintf(ref, sizeof(ref), "#/components/schemas/%s", name);
+	jsonw_obj(w);
+	jsonw_kz(w, "$ref", ref);
+	jsonw_obj_end(w);
+}
+
+static void
+print_array_schema(struct jsonw *w, const char *name)
+{
+	jsonw_obj(w);
+	jsonw_kz(w, "type", "array");
+	jsonw_key(w, "items");
+	print_ref(w, name);
+	jsonw_obj_end(w);
+}
+
+static void
 print_page_schema(struct jsonw *w, const char *name)
 {
 	jsonw_obj(w);
@@ -182,15 +211,7 @@ print_page_schema(struct jsonw *w, const char *name)
 	jsonw_key(w, "properties");
 	jsonw_obj(w);
 	jsonw_key(w, "items");
-	jsonw_obj(w);
-	jsonw_kz(w, "type", "array");
-	jsonw_key(w, "items");
-	jsonw_obj(w);
-	char ref[128];
-	snprintf(ref, sizeof(ref), "#/components/schemas/%s", name);
-	jsonw_kz(w, "$ref", ref);
-	jsonw_obj_end(w);
-	jsonw_obj_end(w);
+	print_array_schema(w, name);
 	jsonw_key(w, "nextCursor");
 	jsonw_raw(w, STR("{\"type\":[\"string\",\"null\"]}"));
 	jsonw_obj_end(w);
@@ -203,22 +224,18 @@ print_page_schema(struct jsonw *w, const char *name)
 static void
 print_content(struct jsonw *w, const struct route *r)
 {
-	char ref[128];
-
 	jsonw_key(w, "content");
 	jsonw_obj(w);
 	jsonw_key(w, r->media ? r->media : "application/json");
 	jsonw_obj(w);
 	if (r->returns) {
 		jsonw_key(w, "schema");
-		if (r->page) {
+		if (r->page)
 			print_page_schema(w, r->returns->name);
-		} else {
-			snprintf(ref, sizeof(ref), "#/components/schemas/%s", r->returns->name);
-			jsonw_obj(w);
-			jsonw_kz(w, "$ref", ref);
-			jsonw_obj_end(w);
-		}
+		else if (r->array)
+			print_array_schema(w, r->returns->name);
+		else
+			print_ref(w, r->returns->name);
 	}
 	jsonw_obj_end(w);
 	jsonw_obj_end(w);
@@ -250,6 +267,25 @@ print_success(struct jsonw *w, const struct route *r)
 	}
 }
 
+static void
+print_failure_content(struct jsonw *w, const struct facade *facade)
+{
+	struct str media, parameters;
+
+	str_cut(str_of(facade ? facade->media : "application/problem+json"), ';', &media,
+		&parameters);
+	char name[64];
+	snprintf(name, sizeof(name), "%.*s", STR_ARG(media));
+	jsonw_key(w, "content");
+	jsonw_obj(w);
+	jsonw_key(w, name);
+	jsonw_obj(w);
+	jsonw_key(w, "schema");
+	print_ref(w, facade ? "Failure" : "Problem");
+	jsonw_obj_end(w);
+	jsonw_obj_end(w);
+}
+
 /*
  * Several problems may share a status: their codes are listed in the description and
  * as x-problems.
@@ -266,7 +302,7 @@ print_failures(struct jsonw *w, const struct route *r)
 			size_t n;
 		} here = { .n = 0 };
 		for (size_t i = 0; i < n; i++)
-			if (problem_info(all[i])->status == status)
+			if (facade_status(r, all[i]) == status)
 				here.slug[here.n++] = problem_info(all[i])->slug;
 		if (here.n == 0)
 			continue;
@@ -280,9 +316,7 @@ print_failures(struct jsonw *w, const struct route *r)
 		for (size_t i = 0; i < here.n; i++)
 			jsonw_z(w, here.slug[i]);
 		jsonw_arr_end(w);
-		jsonw_key(w, "content");
-		jsonw_raw(w, STR("{\"application/problem+json\":{\"schema\":{\"$ref\":\"#/"
-				 "components/schemas/Problem\"}}}"));
+		print_failure_content(w, r->facade);
 		jsonw_obj_end(w);
 	}
 }
@@ -290,8 +324,6 @@ print_failures(struct jsonw *w, const struct route *r)
 static void
 print_body(struct jsonw *w, const struct route *r)
 {
-	char ref[128];
-
 	if (!r->body && r->body_kind == BODY_NONE)
 		return;
 	jsonw_key(w, "requestBody");
@@ -302,14 +334,10 @@ print_body(struct jsonw *w, const struct route *r)
 	jsonw_key(w, r->body ? "application/json" : "multipart/form-data");
 	jsonw_obj(w);
 	jsonw_key(w, "schema");
-	jsonw_obj(w);
-	if (r->body) {
-		snprintf(ref, sizeof(ref), "#/components/schemas/%s", r->body->name);
-		jsonw_kz(w, "$ref", ref);
-	} else {
-		jsonw_kz(w, "type", "object");
-	}
-	jsonw_obj_end(w);
+	if (r->body)
+		print_ref(w, r->body->name);
+	else
+		jsonw_raw(w, STR("{\"type\":\"object\"}"));
 	jsonw_obj_end(w);
 	jsonw_obj_end(w);
 	jsonw_obj_end(w);
@@ -387,23 +415,32 @@ openapi_path(const char *path, char *out, size_t max)
 	out[n] = '\0';
 }
 
+/* What stands in front of the path in a document whose server is the whole site. */
+static const char *
+at_text(const struct route *r)
+{
+	return r->at == AT_API ? "/api" : "";
+}
+
 /* All rows of a path stand together; the first row met prints it. */
 static void
 print_path(struct jsonw *w, const struct route *first)
 {
-	char path[LIMIT_PATH];
+	char path[LIMIT_PATH], key[LIMIT_PATH + 8];
 	bool open = false;
 
 	for (size_t t = 0; t < route_table_count; t++)
 		for (size_t i = 0; i < route_tables[t]->count; i++) {
 			const struct route *r = &route_tables[t]->rows[i];
-			if (r->hidden || strcmp(r->path, first->path) != 0)
+			if (r->hidden || r->facade != first->facade || r->at != first->at ||
+				strcmp(r->path, first->path) != 0)
 				continue;
 			if (!open && r != first)
 				return;
 			if (!open) {
 				openapi_path(r->path, path, sizeof(path));
-				jsonw_key(w, path);
+				snprintf(key, sizeof(key), "%s%s", at_text(r), path);
+				jsonw_key(w, key);
 				jsonw_obj(w);
 				open = true;
 			}
@@ -413,37 +450,48 @@ print_path(struct jsonw *w, const struct route *first)
 		jsonw_obj_end(w);
 }
 
-void
-describe_openapi(const char *server, struct buf *b)
+static void
+print_info(struct jsonw *w, const char *server, const struct facade *facade)
 {
 	char url[300];
+
+	/* A relative server has no other name than "/" for the whole site. */
+	snprintf(url, sizeof(url), "%s%s", server, !facade ? "/api/v1" : server[0] ? "" : "/");
+	jsonw_kz(w, "openapi", "3.1.0");
+	jsonw_key(w, "info");
+	jsonw_obj(w);
+	jsonw_kz(w, "title", facade ? facade->title : "Plaza");
+	jsonw_kz(w, "version", PLAZA_VERSION[0] ? PLAZA_VERSION : "0.0.0");
+	jsonw_kz(w, "description",
+		facade ? facade->doc
+		       : "Marketplace with live chat. Events travel over MQTT; see asyncapi.json.");
+	jsonw_obj_end(w);
+	jsonw_key(w, "servers");
+	jsonw_arr(w);
+	jsonw_obj(w);
+	jsonw_kz(w, "url", url);
+	jsonw_obj_end(w);
+	jsonw_arr_end(w);
+}
+
+void
+describe_openapi(const char *server, const struct facade *facade, struct buf *b)
+{
 	struct jsonw w;
 
-	snprintf(url, sizeof(url), "%s/api/v1", server);
 	jsonw_init(&w, b);
 	jsonw_obj(&w);
-	jsonw_kz(&w, "openapi", "3.1.0");
-	jsonw_key(&w, "info");
-	jsonw_obj(&w);
-	jsonw_kz(&w, "title", "Plaza");
-	jsonw_kz(&w, "version", PLAZA_VERSION[0] ? PLAZA_VERSION : "0.0.0");
-	jsonw_kz(&w, "description",
-		"Marketplace with live chat. Events travel over MQTT; see asyncapi.json.");
-	jsonw_obj_end(&w);
-	jsonw_key(&w, "servers");
-	jsonw_arr(&w);
-	jsonw_obj(&w);
-	jsonw_kz(&w, "url", url);
-	jsonw_obj_end(&w);
-	jsonw_arr_end(&w);
+	print_info(&w, server, facade);
 	jsonw_key(&w, "paths");
 	jsonw_obj(&w);
 	for (size_t t = 0; t < route_table_count; t++)
-		for (size_t i = 0; i < route_tables[t]->count; i++)
-			if (!route_tables[t]->rows[i].hidden)
-				print_path(&w, &route_tables[t]->rows[i]);
+		for (size_t i = 0; i < route_tables[t]->count; i++) {
+			const struct route *r = &route_tables[t]->rows[i];
+			if (!r->hidden && r->facade == facade)
+				print_path(&w, r);
+		}
 	jsonw_obj_end(&w);
-	print_components(&w);
+	print_components(&w, facade);
 	jsonw_obj_end(&w);
 }
 
@@ -460,8 +508,11 @@ describe_routes(struct buf *b)
 			for (unsigned bit = 1; bit <= ROLE_SERVICE; bit <<= 1)
 				if (r->roles & bit)
 					buf_printf(b, ",%s", role_name((enum role)bit));
-			buf_printf(b, "\t%s%s%s\n", r->name, r->bare ? "\tbare" : "",
+			buf_printf(b, "\t%s%s%s", r->name, r->bare ? "\tbare" : "",
 				r->hidden ? "\talias" : "");
+			if (r->facade)
+				buf_printf(b, "\t%s:%s", r->facade->name, at_text(r));
+			buf_putc(b, '\n');
 		}
 }
 

@@ -4,9 +4,12 @@
 
 #include "base/buf.h"
 
-/* OpenAPI 3.1 of all routes; `server` is the base URL. */
-void describe_openapi(const char *server, struct buf *b);
-/* One line a route: method, path, roles, name. Tab-separated. */
+struct facade;
+
+/* OpenAPI 3.1 of all routes, or of those of an older system; `server` is the base URL. */
+void describe_openapi(const char *server, const struct facade *facade, struct buf *b);
+/* One line a route: method, path, roles, name, marks. Tab-separated; the mark of a row of an older
+ * system is SYSTEM:PREFIX. */
 void describe_routes(struct buf *b);
 /* One line a problem: status, slug, title, meaning. */
 void describe_problems(struct buf *b);

@@ -2,6 +2,7 @@
 #include "http/problem.h"
 
 #include "http/app.h"
+#include "http/route.h"
 #include "io/json.h"
 
 #define PROBLEM_BYTES 16384
@@ -25,38 +26,49 @@ print_fields(const struct err *err, struct jsonw *w)
 }
 
 void
-problem_print(const struct request *req, enum problem p, struct buf *b)
+problem_members(const struct request *req, enum problem p, struct jsonw *w)
 {
 	const struct problem_info *info = problem_info(p);
 	char type[160];
-	struct jsonw w;
 
 	snprintf(type, sizeof(type), "%s/problems/%s", req->app->conf->public_url, info->slug);
+	jsonw_kz(w, "type", type);
+	jsonw_kz(w, "title", req->locale == LOCALE_ES ? info->title_es : info->title_en);
+	jsonw_kint(w, "status", facade_status(req->route, p));
+	if (req->err.detail[0])
+		jsonw_kz(w, "detail", req->err.detail);
+	jsonw_key(w, "instance");
+	jsonw_str(w, str_of(arena_printf(req->arena, "urn:plaza:request:%.*s", STR_ARG(req->id))));
+	jsonw_kz(w, "code", info->slug);
+	jsonw_kstr(w, "requestId", req->id);
+	print_fields(&req->err, w);
+}
+
+static void
+print_document(const struct request *req, enum problem p, struct buf *b)
+{
+	struct jsonw w;
+
 	jsonw_init(&w, b);
 	jsonw_obj(&w);
-	jsonw_kz(&w, "type", type);
-	jsonw_kz(&w, "title", req->locale == LOCALE_ES ? info->title_es : info->title_en);
-	jsonw_kint(&w, "status", info->status);
-	if (req->err.detail[0])
-		jsonw_kz(&w, "detail", req->err.detail);
-	jsonw_key(&w, "instance");
-	jsonw_str(&w, str_of(arena_printf(req->arena, "urn:plaza:request:%.*s", STR_ARG(req->id))));
-	jsonw_kz(&w, "code", info->slug);
-	jsonw_kstr(&w, "requestId", req->id);
-	print_fields(&req->err, &w);
+	problem_members(req, p, &w);
 	jsonw_obj_end(&w);
 }
 
 void
 problem_respond(struct request *req, enum problem p)
 {
+	const struct facade *f = req->route ? req->route->facade : NULL;
 	struct response *r = &req->resp;
 	struct buf b;
 
 	buf_init(&b, req->arena, PROBLEM_BYTES);
-	problem_print(req, p, &b);
-	r->status = problem_info(p)->status;
-	r->content_type = "application/problem+json; charset=utf-8";
+	if (f)
+		f->failure(req, p, &b);
+	else
+		print_document(req, p, &b);
+	r->status = facade_status(req->route, p);
+	r->content_type = f ? f->media : "application/problem+json; charset=utf-8";
 	r->body = buf_str(&b);
 	r->etag = (struct str){ 0 };
 	r->done = true;

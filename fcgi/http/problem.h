@@ -6,13 +6,15 @@
 #include "base/err.h"
 #include "http/request.h"
 
+struct jsonw;
+
 /*
  * Answers with problem p: status, application/problem+json, Retry-After where
  * known, WWW-Authenticate for 401. Anything the handler had prepared is dropped.
  */
 void problem_respond(struct request *req, enum problem p);
 
-/* The document alone, as the MQTT door sends it in message:error. */
-void problem_print(const struct request *req, enum problem p, struct buf *b);
+/* The members of the document alone, into an open object. */
+void problem_members(const struct request *req, enum problem p, struct jsonw *w);
 
 #endif

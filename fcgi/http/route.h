@@ -4,11 +4,13 @@
  * OpenAPI and the tests' coverage list all derive from the row.
  *
  * Paths are written without prefix: "/products/:id". Every row is reachable
- * under /api/v1 (canonical) and /api; those that are `bare` also without prefix.
+ * under /api/v1 (canonical) and /api, with `.bare` also without prefix; a row
+ * of an older system (facade.h) only where its clients call it.
  */
 #ifndef PLAZA_HTTP_ROUTE_H
 #define PLAZA_HTTP_ROUTE_H
 
+#include "http/facade.h"
 #include "http/request.h"
 #include "http/schema.h"
 
@@ -33,6 +35,12 @@ enum limit_class {
 
 enum body_kind { BODY_NONE, BODY_JSON, BODY_MULTIPART };
 
+/* How a path was written; bits of `.at`. */
+enum route_prefix { PREFIX_BARE, PREFIX_API, PREFIX_V1, ROUTE_PREFIXES };
+#define AT_BARE (1u << PREFIX_BARE)
+#define AT_API (1u << PREFIX_API)
+#define AT_V1 (1u << PREFIX_V1)
+
 #define ROUTE_PROBLEMS 10
 #define NO_STORE (-1) /* for `cache_s`: nobody keeps the answer, signed in or not */
 
@@ -49,6 +57,7 @@ struct route {
 	int other_status;             /* a second one, of a repetition; 0 = none */
 	const struct schema *returns; /* NULL = no body, or .media */
 	bool page;                    /* a list of `returns` with nextCursor */
+	bool array;                   /* an array of `returns`, with nothing around it */
 	const char *media;            /* other media type than JSON */
 	enum limit_class limit;
 	bool idem;     /* Idempotency-Key required, answer stored */
@@ -58,6 +67,8 @@ struct route {
 	bool signs_in; /* gives tokens: Authorization is not read, so that an old one does no harm,
 			  and the answer is never stored */
 	bool hidden;   /* not in the OpenAPI document (aliases) */
+	unsigned at;   /* AT_…, with a facade only: the one prefix where the row stands */
+	const struct facade *facade;           /* the older system whose clients call it */
 	const char *mqtt;                      /* uplink verb that runs this row, see topics.def */
 	enum problem problems[ROUTE_PROBLEMS]; /* beyond the ones that derive from the row */
 	const char *tag;                       /* OpenAPI group */

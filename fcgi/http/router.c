@@ -13,7 +13,7 @@ struct node {
 	struct str segment; /* literal; ":" for a parameter */
 	struct node *child; /* first child */
 	struct node *next;  /* sibling */
-	const struct route *rows[METHODS];
+	const struct route *rows[ROUTE_PREFIXES][METHODS];
 };
 
 struct router {
@@ -46,12 +46,30 @@ check_row(const struct route *r)
 	CHECK(!r->idem || r->method == HTTP_POST || r->method == HTTP_PATCH);
 	CHECK(!r->body || r->method != HTTP_GET);
 	CHECK(!r->signs_in || (r->roles & ROLE_PUBLIC));
+	CHECK(r->facade ? r->at == AT_BARE || r->at == AT_API : r->at == 0);
+	CHECK(!(r->page && r->array));
 	if (r->query)
 		schema_check(r->query);
 	if (r->body)
 		schema_check(r->body);
 	if (r->returns)
 		schema_check(r->returns);
+}
+
+/* Rows of older systems are added first and keep their place from the canonical ones. */
+static void
+place_row(struct node *n, const struct route *r)
+{
+	unsigned at = r->at ? r->at : AT_V1 | AT_API | (r->bare ? AT_BARE : 0);
+
+	for (unsigned p = 0; p < ROUTE_PREFIXES; p++) {
+		const struct route **place = &n->rows[p][r->method];
+		if (!(at >> p & 1))
+			continue;
+		CHECK(!*place || ((*place)->facade && !r->facade));
+		if (!*place)
+			*place = r;
+	}
 }
 
 static void
@@ -68,9 +86,17 @@ add_row(struct router *router, const struct route *r)
 		n = node_child(router->arena, n, segment);
 	}
 	CHECK(params <= LIMIT_PATH_PARAMS);
-	CHECK(!n->rows[r->method]);
-	n->rows[r->method] = r;
+	place_row(n, r);
 	check_context(NULL);
+}
+
+static void
+add_rows(struct router *router, bool facades_only)
+{
+	for (size_t t = 0; t < route_table_count; t++)
+		for (size_t i = 0; i < route_tables[t]->count; i++)
+			if ((route_tables[t]->rows[i].facade != NULL) == facades_only)
+				add_row(router, &route_tables[t]->rows[i]);
 }
 
 struct router *
@@ -80,9 +106,8 @@ router_new(void)
 	struct router *router = ARENA_NEW(a, struct router);
 
 	router->arena = a;
-	for (size_t t = 0; t < route_table_count; t++)
-		for (size_t i = 0; i < route_tables[t]->count; i++)
-			add_row(router, &route_tables[t]->rows[i]);
+	add_rows(router, true);
+	add_rows(router, false);
 	return router;
 }
 
@@ -148,31 +173,22 @@ match(const struct node *n, const struct path *p, size_t i, struct str *params, 
 }
 
 static bool
-node_has_rows(const struct node *n)
+has_rows(const struct route *const rows[METHODS])
 {
 	for (size_t m = 0; m < METHODS; m++)
-		if (n->rows[m])
-			return true;
-	return false;
-}
-
-static bool
-node_is_bare(const struct node *n)
-{
-	for (size_t m = 0; m < METHODS; m++)
-		if (n->rows[m] && n->rows[m]->bare)
+		if (rows[m])
 			return true;
 	return false;
 }
 
 static struct str
-allow_text(struct arena *a, const struct node *n)
+allow_text(struct arena *a, const struct route *const rows[METHODS])
 {
 	struct buf b;
 
 	buf_init(&b, a, 128);
 	for (size_t m = 0; m < METHODS; m++) {
-		if (!n->rows[m])
+		if (!rows[m])
 			continue;
 		buf_puts(&b, b.n ? ", " : "");
 		buf_puts(&b, http_method_name((enum http_method)m));
@@ -183,16 +199,17 @@ allow_text(struct arena *a, const struct node *n)
 	return buf_str(&b);
 }
 
-/* Removes /api/v1 or /api; tells how the path was written. */
-static size_t
-prefix_segments(const struct path *p, bool *legacy)
+/* How the path was written; the number is that of the segments to skip. */
+static enum route_prefix
+prefix_of(const struct path *p)
 {
 	bool api = p->n > 0 && str_eqz(p->raw[0], "api");
-	bool v1 = api && p->n > 1 && str_eqz(p->raw[1], "v1");
 
-	*legacy = !v1;
-	return v1 ? 2 : api ? 1 : 0;
+	if (api && p->n > 1 && str_eqz(p->raw[1], "v1"))
+		return PREFIX_V1;
+	return api ? PREFIX_API : PREFIX_BARE;
 }
+_Static_assert(PREFIX_BARE == 0 && PREFIX_API == 1 && PREFIX_V1 == 2, "segments to skip");
 
 enum problem
 router_find(const struct router *r, struct request *req, struct str *allow)
@@ -202,16 +219,17 @@ router_find(const struct router *r, struct request *req, struct str *allow)
 
 	if (!path_split(req->uri_path, &p))
 		return ERR(&req->err, P_NOT_FOUND, "path is not clean");
-	size_t skip = prefix_segments(&p, &req->legacy);
-	const struct node *n = match(&r->root, &p, skip, params, 0);
-	if (!n || !node_has_rows(n) || (skip == 0 && !node_is_bare(n)))
+	enum route_prefix prefix = prefix_of(&p);
+	const struct node *n = match(&r->root, &p, prefix, params, 0);
+	req->legacy = prefix != PREFIX_V1;
+	if (!n || !has_rows(n->rows[prefix]))
 		return ERR(&req->err, P_NOT_FOUND, "no route");
 	for (size_t i = 0; i < LIMIT_PATH_PARAMS && params[i].p; i++)
 		if (!url_get(req->arena, params[i], false, &req->params[i]) ||
 			!text_valid(req->params[i]))
 			return ERR(&req->err, P_NOT_FOUND, "bad encoding in the path");
-	*allow = allow_text(req->arena, n);
-	req->route = n->rows[req->method == HTTP_HEAD ? HTTP_GET : req->method];
+	*allow = allow_text(req->arena, n->rows[prefix]);
+	req->route = n->rows[prefix][req->method == HTTP_HEAD ? HTTP_GET : req->method];
 	if (!req->route)
 		return ERR(&req->err, P_METHOD, "no such method here");
 	return P_OK;

@@ -43,6 +43,7 @@ def send(world, route, actor, ids, body=None):
     e = access.entry_of(route.name)
     path = route.url(ids) + (e.query(world, actor) if callable(e.query) else e.query)
     headers = {"Idempotency-Key": str(uuid.uuid4()), "If-Match": "*", **(e.token(world, actor) if e.token else {})}
+    actor.old = bool(route.system)
     if e.upload:
         files, fields = e.upload(world, actor, ids)
         return actor.upload(path, files, fields, extra=headers)
@@ -179,7 +180,8 @@ def test_r38_foreign_objects(world, tally, route):
                 continue
             if e.public is not None:
                 assert success(r), (role, what, r)
-                assert e.public is True or set(r.json) <= e.public, (role, what, r)
+                shown = r.json["data"] if route.system else r.json
+                assert e.public is True or set(shown) <= e.public, (role, what, r)
                 continue
             assert r.status == 404, (role, what, r)
             assert refusal(r, ids) == refusal(send(world, route, actor, nothing), nothing), (role, what)
@@ -236,9 +238,8 @@ def objects(value, pointer=""):
 
 
 def schema_at(schema, pointer):
-    schema = routes.resolve(schema)
     for step in filter(None, pointer.split("/")):
-        schema = routes.resolve(schema["items"] if step.isdigit() else schema["properties"][step])
+        schema = schema["items"] if step.isdigit() else schema["properties"][step]
     return schema
 
 
@@ -258,8 +259,8 @@ def test_r39_no_column_is_taken_from_a_body_by_its_name(world, sql, tally, route
             body = e.body(world, actor, ids)
             dict(objects(body))[pointer].update(dict.fromkeys(some, "x"))
             r = send(world, route, actor, ids, body)
-            assert (r.status, r.problem) == (422, "invalid"), r
-            told = {f["pointer"] for f in r.json["errors"] if f["code"] == "unknown_member"}
+            assert (r.status, r.problem) == (route.invalid, "invalid"), r
+            told = {pointer for pointer, code in r.faults if code == "unknown_member"}
             # An amount of money is one value: its fault is told once.
             assert told == ({pointer} if known == {"amount", "currency"} else {f"{pointer}/{n}" for n in some})
             tally("column in a body")

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Checks a log of exchanges against the printed documents.
 
-usage: contract.py OPENAPI.json ASYNCAPI.json ROUTES.txt EXCHANGES_DIR... [--partial]
+usage: contract.py OPENAPI.json ASYNCAPI.json ROUTES.txt [OLDER_SYSTEM.json...] EXCHANGES_DIR... [--partial]
+
+At a path of an older system its document counts.
 
 Fails when an answer breaks its schema, when a status or problem is not declared for its operation, when an
 MQTT message breaks its schema, when a member has the name of a secret, and (unless --partial) when an operation
@@ -71,9 +73,14 @@ def secret_member(value):
 
 
 class Check:
-    def __init__(self, openapi, asyncapi, routes):
-        self.doc, self.asyncapi = openapi, asyncapi
+    def __init__(self, openapi, asyncapi, routes, older):
+        self.openapi, self.asyncapi = openapi, asyncapi
         self.ops = operations(openapi, routes)
+        self.root = {op["operationId"]: openapi for _, _, _, op in self.ops if op}
+        self.old_ops = []
+        for doc in older:
+            self.old_ops += (ops := operations(doc, ""))
+            self.root |= {op["operationId"]: doc for _, _, _, op in ops}
         self.faults, self.seen_ops, self.seen_problems = {}, collections.Counter(), collections.Counter()
         self.seen_messages, self.exchanges, self.validators = collections.Counter(), 0, {}
 
@@ -96,14 +103,15 @@ class Check:
 
     def find(self, method, path):
         method = "GET" if method == "HEAD" else method
-        return next((op for m, _, p, op in self.ops if m == method and p.match(strip(path))), None)
+        return next((op for ops, whole in ((self.old_ops, path.split("?")[0]), (self.ops, strip(path)))
+                     for m, _, p, op in ops if m == method and p.match(whole)), None)
 
     def http(self, x):
         self.exchanges += 1
         kind = (x["responseType"] or "").split(";")[0]
         op = self.find(x["method"], x["path"])
         where = f"{x['method']} {x['path'][:120]} -> {x['status']}"
-        if kind == "application/problem+json":
+        if kind == "application/problem+json" or (op in (o for *_, o in self.old_ops) and x["status"] >= 400):
             self.problem(x, op, where)
             return
         if not op or x["status"] >= 400:
@@ -120,7 +128,7 @@ class Check:
             self.fault(where, f"member {name} is not to be told")
         schema = answer.get("content", {}).get(kind, {}).get("schema")
         if schema and x["response"] and x["method"] != "HEAD":
-            wrong = self.breaks(self.doc, schema, json.loads(x["response"]))
+            wrong = self.breaks(self.root[op["operationId"]], schema, json.loads(x["response"]))
             if wrong:
                 self.fault(where, f"{wrong}")
 
@@ -128,13 +136,15 @@ class Check:
         if x["method"] == "HEAD" or not x["response"]:
             return
         doc = json.loads(x["response"])
-        wrong = self.breaks(self.doc, {"$ref": "#/components/schemas/Problem"}, doc)
+        old = op in (o for *_, o in self.old_ops) and "message" in doc
+        root = self.root[op["operationId"]] if old else self.openapi
+        wrong = self.breaks(root, {"$ref": f"#/components/schemas/{'Failure' if old else 'Problem'}"}, doc)
         if wrong:
             self.fault(where, f"problem {wrong}")
             return
         code = doc["code"]
         self.seen_problems[code] += 1
-        if doc["status"] != x["status"]:
+        if doc["status"] not in (x["status"], "error"):
             self.fault(where, f"document says {doc['status']}")
         declared = op and {c for r in op["responses"].values() for c in r.get("x-problems", [])}
         if op and code not in declared and code not in COMMON:
@@ -164,7 +174,7 @@ class Check:
             self.seen_messages[kind] += 1
 
     def complete(self):
-        documented = [op for _, _, _, op in self.ops if op]
+        documented = [op for _, _, _, op in [*self.ops, *self.old_ops] if op]
         for op in documented:
             if not self.seen_ops[op["operationId"]]:
                 self.fault(f"operation never answered with success: {op['operationId']}")
@@ -181,8 +191,9 @@ def main():
     if len(args) < 4:
         sys.exit(__doc__)
     openapi, asyncapi, routes = (a.read_text() for a in args[:3])
-    check = Check(json.loads(openapi), json.loads(asyncapi), routes)
-    for log in sorted(f for folder in args[3:] for f in folder.glob("*.jsonl")):
+    older = [json.loads(a.read_text()) for a in args[3:] if a.is_file()]
+    check = Check(json.loads(openapi), json.loads(asyncapi), routes, older)
+    for log in sorted(f for folder in args[3:] if folder.is_dir() for f in folder.glob("*.jsonl")):
         with log.open(encoding="utf-8") as lines:
             for line in lines:
                 x = json.loads(line)

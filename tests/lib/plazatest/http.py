@@ -8,6 +8,8 @@ import threading
 import urllib.parse
 import uuid
 
+from plazatest import routes
+
 _record_lock = threading.Lock()
 
 
@@ -34,10 +36,17 @@ class Response:
 
     @property
     def problem(self):
-        """The code of an RFC 9457 answer, or None."""
-        if not self.headers.get("Content-Type", "").startswith("application/problem+json"):
-            return None
-        return self.json["code"]
+        """The code of a failure, RFC 9457 or in the form of an older system; else None."""
+        kind = self.headers.get("Content-Type", "")
+        if kind.startswith("application/problem+json"):
+            return self.json["code"]
+        return self.json.get("code") if self.status >= 400 and kind.startswith("application/json") else None
+
+    @property
+    def faults(self):
+        """[(pointer, code)] of the members that were refused."""
+        told = self.json.get("details") or self.json.get("errors", [])
+        return [(f["pointer"], f["code"]) for f in told]
 
     def __repr__(self):
         return f"<{self.status} {self.body[:500]!r}>"
@@ -51,11 +60,12 @@ class Client:
         self.token, self.headers, self.conn = token, dict(headers or {}), None
         self.user = None
         self.patient = True  # repeats a request whose kept connection was gone, and puts exchanges on record
+        self.old = False  # a client of an older system, to whom its own paths without prefix belong
 
     def clone(self):
         """The same user on a connection of its own, for another thread."""
         c = Client(self.url.geturl(), self.token, self.headers)
-        c.user, c.patient = self.user, self.patient
+        c.user, c.patient, c.old = self.user, self.patient, self.old
         return c
 
     def _send(self, method, path, body, headers):
@@ -81,6 +91,8 @@ class Client:
         self.conn = None
 
     def request(self, method, path, json_body=None, body=None, headers=None, token=True):
+        if not self.old and routes.is_hidden(method, path):
+            path = routes.API + path
         h = dict(self.headers)
         if self.token and token is True:
             h["Authorization"] = f"Bearer {self.token}"
