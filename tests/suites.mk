@@ -4,9 +4,10 @@
 SUITE_ENV = PLAZA_PROFILE=$(PROFILE) $(if $(WEB),WEB=$(WEB)) \
 	$(if $(filter asan,$(PROFILE)),ASAN_OPTIONS=abort_on_error=0:detect_leaks=1:allocator_may_return_null=1)
 SUITE     = $(SUITE_ENV) tests/lib/run-suite.sh $(B)
-CONTRACT  = /usr/bin/python3 tests/lib/contract.py $(B)/openapi.json $(B)/asyncapi.json $(B)/routes.txt
+CONTRACT  = /usr/bin/python3 tests/lib/contract.py $(B)/openapi.json $(B)/asyncapi.json $(B)/routes.txt $(OLDER)
 
-PRINTED   = $(B)/openapi.json $(B)/asyncapi.json $(B)/routes.txt
+OLDER     = $(B)/openapi-livemarket.json
+PRINTED   = $(B)/openapi.json $(OLDER) $(B)/asyncapi.json $(B)/routes.txt
 
 .PHONY: check-api check-rt check-faults check-contract
 check-api: all $(PRINTED)
@@ -24,6 +25,8 @@ check-contract: $(PRINTED)
 
 $(B)/openapi.json: $(B)/plaza-fcgi
 	$(Q)$< -x openapi >$@
+$(OLDER): $(B)/%.json: $(B)/plaza-fcgi
+	$(Q)$< -x $* >$@
 $(B)/routes.txt: $(B)/plaza-fcgi
 	$(Q)$< -x routes >$@
 $(B)/asyncapi.json: $(if $(RELAY_SRC),$(B)/plaza-relay)

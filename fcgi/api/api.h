@@ -28,5 +28,7 @@ extern const struct route_table broadcast_routes;
 extern const struct route_table figure_routes;
 extern const struct route_table presence_routes;
 extern const struct route_table lifecycle_routes;
+extern const struct route_table livemarket_routes;
+extern const struct route_table livemarket_chat_routes;
 
 #endif

@@ -1,5 +1,6 @@
 /* The list of all domains' route tables. */
 #include "api/api.h"
+#include "api/compat.h"
 
 const struct route_table *const route_tables[] = {
 	&system_routes,
@@ -25,7 +26,10 @@ const struct route_table *const route_tables[] = {
 	&figure_routes,
 	&presence_routes,
 	&lifecycle_routes,
+	&livemarket_routes,
+	&livemarket_chat_routes,
 };
-const struct facade *const facades[] = { NULL };
+
+const struct facade *const facades[] = { &livemarket, NULL };
 
 const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);

@@ -115,6 +115,19 @@ openapi(struct request *req)
 }
 
 static enum problem
+openapi_of(struct request *req)
+{
+	const struct facade *facade = facade_by_name(str_z(req->arena, req_param(req, 0)));
+	struct buf b;
+
+	if (!facade)
+		return ERR(&req->err, P_NOT_FOUND, "no such system");
+	buf_init(&b, req->arena, OPENAPI_MAX);
+	describe_openapi("", facade, &b);
+	return resp_json(req, buf_str(&b));
+}
+
+static enum problem
 metrics(struct request *req)
 {
 	struct buf b;
@@ -148,6 +161,10 @@ static const struct route rows[] = {
 	{ HTTP_GET, "/openapi.json", openapi, .roles = ROLE_PUBLIC, .bare = true,
 		.media = "application/json", .cache_s = DOCUMENT_CACHE_S, .tag = "System",
 		.name = "openapi", .doc = "This document" },
+	{ HTTP_GET, "/openapi/:system", openapi_of, .roles = ROLE_PUBLIC, .bare = true,
+		.media = "application/json", .cache_s = DOCUMENT_CACHE_S, .tag = "System",
+		.name = "openapiOf",
+		.doc = "The paths of an older system, for its clients: livemarket" },
 	{ HTTP_GET, "/metrics", metrics, .roles = ROLE_PUBLIC, .bare = true, .media = "text/plain",
 		.tag = "System", .name = "metrics",
 		.doc = "Counters for Prometheus; the web server lets only local addresses in" },

@@ -34,6 +34,16 @@ def test_openapi_is_31_and_names_every_operation_once(anonymous):
     assert len(ids) == len(set(ids)) > 5
 
 
+@pytest.mark.parametrize("system,path", [("livemarket", "/chats")])
+def test_each_older_system_has_a_document_of_its_own(anonymous, system, path):
+    doc = anonymous.get(f"/openapi/{system}").json
+    assert doc["servers"] == [{"url": "/"}] and "get" in doc["paths"][path]
+    ids = {op["operationId"] for item in doc["paths"].values() for op in item.values()}
+    ours = {op["operationId"] for item in anonymous.get("/openapi.json").json["paths"].values() for op in item.values()}
+    assert ids and not ids & ours
+    assert anonymous.get("/openapi/nobody").problem == "not-found"
+
+
 def test_metrics_count_requests(anonymous):
     anonymous.get("/health/live")
     text = anonymous.get("/metrics").text

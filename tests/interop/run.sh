@@ -7,7 +7,9 @@ build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../.." || exit
 status=0
 
-node tests/interop/documents.mjs "$build/openapi.json" "$build/asyncapi.json" || status=1
+for document in openapi openapi-livemarket; do
+	node tests/interop/documents.mjs "$build/$document.json" "$build/asyncapi.json" || status=1
+done
 
 if [ -n "${PLAZA_TEST_ENV:-}" ]; then
 	dir=$(dirname "$PLAZA_TEST_ENV")

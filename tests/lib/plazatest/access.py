@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
 from plazatest.world import (BUY, PDF, CannedReply, Cart, CartLine, Category, Chat, Contact, File, FullCart, Group,
-                             GroupMember, HiddenProduct, ImageName, Invitation, Message, Notification, Offer, Order,
-                             OrderGroup, Product, ProductImage, Session, Shop, ShopChat, Someone, Staff, User, category,
+                             GroupMember, HiddenProduct, ImageName, Invitation, Message, Notification, Offer,
+                             OlderSystem, Order, OrderGroup, Product, ProductImage, Session, Shop, ShopChat, Someone, Staff, User, category,
                              good, goods, picture)
 from plazatest.world import (BUY, PDF, Broadcast, Cart, CartLine, Category, Chat, Contact, File, FullCart, HiddenProduct,
                              ImageName, Message, Notification, Order, OrderGroup, Product, ProductImage, Session,
@@ -89,6 +89,18 @@ def order_of_pictures(w, a, ids):
     return {"ids": [i for (i,) in w.sql("SELECT file_id::text FROM product_image WHERE product_id::text = %s", (product,))]}
 
 
+def username(_w, _a, _ids):
+    return {"username": "u." + uuid.uuid4().hex[:10]}
+
+
+def registration_by_username(w, a, ids):
+    return {**username(w, a, ids), "email": f"bola-{uuid.uuid4()}@plaza.example", "password": PASSWORD}
+
+
+def somebody(w):
+    return w.actor("client", 6).user["id"]
+
+
 NOBODY = frozenset()
 NO_SHOP = {"client": 404, "admin": 404, "moderator": 404}
 STEP = {"reason": "because"}
@@ -97,7 +109,7 @@ SYSTEM = Entry(offline=True)
 
 TABLE = {
     "health": SYSTEM, "healthLive": SYSTEM, "healthReady": SYSTEM, "root": SYSTEM, "info": SYSTEM, "openapi": SYSTEM,
-    "metrics": SYSTEM, "jwks": SYSTEM,
+    "metrics": SYSTEM, "jwks": SYSTEM, "openapiOf": Entry(path={"system": OlderSystem()}, offline=True, public=True),
 
     "authRegister": Entry(body=registration("client"), signs_in=True),
     "authRegisterSeller": Entry(body=registration("seller"), signs_in=True, operation="authRegister"),
@@ -237,6 +249,26 @@ TABLE = {
     "broadcastList": Entry(), "broadcastDelete": Entry(path={"id": Broadcast()}),
     "broadcastCreate": Entry(body=lambda w, a, ids: {"text": "T", "until": later()}),
     "realtimeSession": Entry(body=lambda w, a, ids: {"device": "test"}),
+
+    "livemarketRegister": Entry(body=registration_by_username, signs_in=True),
+    "livemarketLogin": Entry(body=login("client"), signs_in=True),
+    "livemarketUser": Entry(path={"id": User()}, public=PUBLIC_USER | {"status"}),
+    "livemarketUserPut": Entry(path={"id": User()}, body=username),
+    "livemarketBlock": Entry(path={"id": Someone()}),
+    "livemarketReport": Entry(path={"id": Someone()}, body=lambda w, a, ids: {"reason": "rude"},
+                              members={"/chatId": Chat()}, sees_all=NOBODY),
+    "livemarketChats": Entry(),
+    "livemarketChatOpen": Entry(body=lambda w, a, ids: {"to": somebody(w)}, members={"/to": None, "/productId": HiddenProduct()},
+                                beside={"/productId": {"to": None}}, aliases=("peerId",), sees_all=NOBODY),
+    "livemarketChatHide": Entry(path={"id": Chat()}, sees_all=NOBODY),
+    "livemarketMessages": Entry(path={"id": Chat()}, sees_all=NOBODY),
+    "livemarketSend": Entry(path={"id": Chat()}, body=lambda w, a, ids: {"content": "words"},
+                            members={"/senderId": None, "/chatId": None}, sees_all=NOBODY),
+    "livemarketEdit": Entry(path={"id": Chat(), "mid": Message()}, body=lambda w, a, ids: {"content": "other words"},
+                            aliases=("body",), sees_all=NOBODY),
+    "livemarketMessageDelete": Entry(path={"id": Chat(), "mid": Message()}, deleted=200, sees_all=NOBODY),
+    "livemarketFile": Entry(upload=lambda w, a, ids: ([("file", "a.pdf", "application/pdf", PDF)], {})),
+    "livemarketFileDelete": Entry(path={"id": File()}, sees_all=NOBODY),
 }
 # The same request under another name.
 ALIASES = {

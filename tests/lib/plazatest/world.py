@@ -418,6 +418,14 @@ class File(Kind):
             good(owner.upload("/api/v1/files", [("file", "a.pdf", "application/pdf", PDF)]))["id"]
 
 
+class OlderSystem(Kind):
+    strangers = ()
+    remove = None
+
+    def make(self, w, owner, ids):
+        return "livemarket"
+
+
 class ProductImage(Kind):
     """A picture of the product left of it."""
     table = "file"

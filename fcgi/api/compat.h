@@ -1,0 +1,66 @@
+/*
+ * What the rows of older systems have in common. Such a row takes the old
+ * names, runs the canonical row with the new ones, and puts its answer into the
+ * old form: every rule, limit and right is that of the canonical row.
+ */
+#ifndef PLAZA_API_COMPAT_H
+#define PLAZA_API_COMPAT_H
+
+#include "http/request.h"
+#include "http/schema.h"
+#include "io/json.h"
+
+/* Items of a list; fewer than elsewhere, because each is read and written once more here. */
+#define COMPAT_PAGE 50
+#define COMPAT_TEXT_MAX LIMIT_BODY_JSON /* the canonical row knows the limit */
+
+/* Lists of older systems know no pages: theirs is one long one, and these ask for the rest. */
+struct compat_page {
+	int64_t limit;
+	struct str cursor;
+};
+extern const struct schema compat_page_schema;
+
+/*
+ * These run the canonical row of this name: bind query and body to its shapes,
+ * call its handler and take the answer back. *out is NULL where it has no body.
+ * Path parameters are those of the request (compat_param sets them), and its
+ * query and body are replaced.
+ */
+enum problem compat_ask(struct request *req, const char *row, const struct json **out)
+	__attribute__((warn_unused_result));
+enum problem compat_send(struct request *req, const char *row, struct str body,
+	const struct json **out) __attribute__((warn_unused_result));
+/* A page of a list, as the compat_page of the request says. */
+enum problem compat_list(struct request *req, const char *row, const struct json **out)
+	__attribute__((warn_unused_result));
+void compat_param(struct request *req, size_t i, struct str value);
+
+/* A body for compat_send, or an answer. */
+void compat_begin(struct request *req, struct buf *b, struct jsonw *w);
+struct str compat_end(struct buf *b, struct jsonw *w);
+/* What is absent or NULL is not written. */
+void compat_put(struct jsonw *w, const char *name, struct str value);
+void compat_put_uuid(struct jsonw *w, const char *name, const struct uuid *value);
+/* All members of an object but those in the NULL-terminated list, which the caller writes. */
+void compat_copy(
+	struct request *req, struct jsonw *w, const struct json *obj, const char *const *but);
+struct str compat_text(const struct json *obj, const char *name);
+int64_t compat_int(const struct json *obj, const char *name);
+
+/* Clients of old name themselves in their bodies: P_FORBIDDEN unless it is the caller. */
+enum problem compat_is_caller(struct request *req, const struct uuid *said)
+	__attribute__((warn_unused_result));
+/* The members of a conversation's document that name people. */
+#define COMPAT_MEMBERS 2
+extern const char *const compat_members[COMPAT_MEMBERS];
+/* Whether this one is in a conversation; NULL says nothing. */
+bool compat_is_member(const struct json *chat, const struct uuid *said);
+/* The id in a link to a file that an older system's path gave out. */
+bool compat_file_id(struct str url, struct uuid *id);
+/* What went wrong, in words for people. */
+const char *compat_words(const struct request *req, enum problem p);
+
+extern const struct facade livemarket;
+
+#endif
