@@ -120,7 +120,7 @@ check-analyzer: $(B)/gen/queries.h
 
 # --- documents --------------------------------------------------------------
 # Printed by the programs and committed; check-docs fails when the two differ, and lints the manual.
-DOCS := etc/openapi.json etc/openapi-livemarket.json etc/asyncapi.json etc/plaza.conf fcgi/plaza.conf.5
+DOCS := etc/openapi.json etc/openapi-livemarket.json etc/openapi-ecommerce.json etc/asyncapi.json etc/plaza.conf fcgi/plaza.conf.5
 .PHONY: docs check-docs
 docs: $(B)/plaza-fcgi $(B)/plaza-relay
 	$(Q)tests/lib/docs.sh $(B) .

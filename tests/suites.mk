@@ -6,7 +6,7 @@ SUITE_ENV = PLAZA_PROFILE=$(PROFILE) $(if $(WEB),WEB=$(WEB)) \
 SUITE     = $(SUITE_ENV) tests/lib/run-suite.sh $(B)
 CONTRACT  = /usr/bin/python3 tests/lib/contract.py $(B)/openapi.json $(B)/asyncapi.json $(B)/routes.txt $(OLDER)
 
-OLDER     = $(B)/openapi-livemarket.json
+OLDER     = $(B)/openapi-livemarket.json $(B)/openapi-ecommerce.json
 PRINTED   = $(B)/openapi.json $(OLDER) $(B)/asyncapi.json $(B)/routes.txt
 
 .PHONY: check-api check-rt check-faults check-contract

@@ -30,5 +30,7 @@ extern const struct route_table presence_routes;
 extern const struct route_table lifecycle_routes;
 extern const struct route_table livemarket_routes;
 extern const struct route_table livemarket_chat_routes;
+extern const struct route_table ecommerce_routes;
+extern const struct route_table ecommerce_chat_routes;
 
 #endif

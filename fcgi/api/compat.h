@@ -62,5 +62,6 @@ bool compat_file_id(struct str url, struct uuid *id);
 const char *compat_words(const struct request *req, enum problem p);
 
 extern const struct facade livemarket;
+extern const struct facade ecommerce;
 
 #endif

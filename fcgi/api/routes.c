@@ -28,8 +28,10 @@ const struct route_table *const route_tables[] = {
 	&lifecycle_routes,
 	&livemarket_routes,
 	&livemarket_chat_routes,
+	&ecommerce_routes,
+	&ecommerce_chat_routes,
 };
 
-const struct facade *const facades[] = { &livemarket, NULL };
+const struct facade *const facades[] = { &livemarket, &ecommerce, NULL };
 
 const size_t route_table_count = sizeof(route_tables) / sizeof(route_tables[0]);

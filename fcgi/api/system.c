@@ -164,7 +164,7 @@ static const struct route rows[] = {
 	{ HTTP_GET, "/openapi/:system", openapi_of, .roles = ROLE_PUBLIC, .bare = true,
 		.media = "application/json", .cache_s = DOCUMENT_CACHE_S, .tag = "System",
 		.name = "openapiOf",
-		.doc = "The paths of an older system, for its clients: livemarket" },
+		.doc = "The paths of an older system, for its clients: livemarket or ecommerce" },
 	{ HTTP_GET, "/metrics", metrics, .roles = ROLE_PUBLIC, .bare = true, .media = "text/plain",
 		.tag = "System", .name = "metrics",
 		.doc = "Counters for Prometheus; the web server lets only local addresses in" },

@@ -34,7 +34,7 @@ def test_openapi_is_31_and_names_every_operation_once(anonymous):
     assert len(ids) == len(set(ids)) > 5
 
 
-@pytest.mark.parametrize("system,path", [("livemarket", "/chats")])
+@pytest.mark.parametrize("system,path", [("livemarket", "/chats"), ("ecommerce", "/api/conversations")])
 def test_each_older_system_has_a_document_of_its_own(anonymous, system, path):
     doc = anonymous.get(f"/openapi/{system}").json
     assert doc["servers"] == [{"url": "/"}] and "get" in doc["paths"][path]

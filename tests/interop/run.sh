@@ -7,7 +7,7 @@ build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../.." || exit
 status=0
 
-for document in openapi openapi-livemarket; do
+for document in openapi openapi-livemarket openapi-ecommerce; do
 	node tests/interop/documents.mjs "$build/$document.json" "$build/asyncapi.json" || status=1
 done
 

@@ -4,7 +4,7 @@ set -eu
 b=$1 out=$2
 mkdir -p "$out/etc" "$out/fcgi"
 "$b/plaza-fcgi" -x openapi | jq --sort-keys . >"$out/etc/openapi.json"
-for system in livemarket; do
+for system in livemarket ecommerce; do
 	"$b/plaza-fcgi" -x openapi-$system | jq --sort-keys . >"$out/etc/openapi-$system.json"
 done
 "$b/plaza-relay" -x asyncapi | jq --sort-keys . >"$out/etc/asyncapi.json"

@@ -13,6 +13,8 @@ from plazatest.world import (BUY, PDF, CannedReply, Cart, CartLine, Category, Ch
 from plazatest.world import (BUY, PDF, Broadcast, Cart, CartLine, Category, Chat, Contact, File, FullCart, HiddenProduct,
                              ImageName, Message, Notification, Order, OrderGroup, Product, ProductImage, Session,
                              Someone, User, category, goods, later, picture)
+                             OlderSystem, Order, OrderGroup, Product, ProductImage, Session, Shop, ShopChat, Someone,
+                             Staff, UploadName, User, category, good, goods, picture)
 
 
 @dataclass
@@ -97,12 +99,18 @@ def registration_by_username(w, a, ids):
     return {**username(w, a, ids), "email": f"bola-{uuid.uuid4()}@plaza.example", "password": PASSWORD}
 
 
+def old_words(w, a, ids):
+    chat = a.role not in DEAD and a.token and Chat().make(w, a, {})
+    return {"conversationId": chat or str(uuid.uuid4()), "content": "words"}
+
+
 def somebody(w):
     return w.actor("client", 6).user["id"]
 
 
 NOBODY = frozenset()
 NO_SHOP = {"client": 404, "admin": 404, "moderator": 404}
+WHOM = {"/userId": None, "/senderId": None, "/recipientId": None}  # the caller and the other, or a refusal
 STEP = {"reason": "because"}
 PUBLIC_USER = {"id", "username", "name", "role", "avatarUrl", "shopId", "createdAt"}
 SYSTEM = Entry(offline=True)
@@ -269,6 +277,24 @@ TABLE = {
     "livemarketMessageDelete": Entry(path={"id": Chat(), "mid": Message()}, deleted=200, sees_all=NOBODY),
     "livemarketFile": Entry(upload=lambda w, a, ids: ([("file", "a.pdf", "application/pdf", PDF)], {})),
     "livemarketFileDelete": Entry(path={"id": File()}, sees_all=NOBODY),
+
+    "ecommerceSignup": Entry(body=registration("client"), signs_in=True),
+    "ecommerceLogin": Entry(body=login("client"), signs_in=True),
+    "ecommerceStart": Entry(body=lambda w, a, ids: {"participantIds": [somebody(w)]}, sees_all=NOBODY,
+                            members={"/participantIds/[]": None, "/productId": HiddenProduct()}),
+    "ecommerceConversations": Entry(),
+    "ecommerceConversation": Entry(path={"id": Chat()}, sees_all=NOBODY),
+    "ecommerceRead": Entry(path={"id": Chat()}, body=lambda w, a, ids: {}, members=WHOM, sees_all=NOBODY),
+    "ecommerceTyping": Entry(path={"id": Chat()}, body=lambda w, a, ids: {}, members=WHOM, sees_all=NOBODY),
+    "ecommerceStopTyping": Entry(path={"id": Chat()}, body=lambda w, a, ids: {}, members=WHOM, sees_all=NOBODY),
+    "ecommerceSend": Entry(body=old_words, sees_all=NOBODY,
+                           members={"/conversationId": Chat(), "/senderId": None, "/recipientId": None}),
+    "ecommerceMessages": Entry(path={"conversationId": Chat()}, sees_all=NOBODY),
+    "ecommerceOnline": Entry(), "ecommerceNotifications": Entry(),
+    "ecommerceNotificationRead": Entry(path={"id": Notification()}, sees_all=NOBODY),
+    "ecommerceUpload": Entry(upload=lambda w, a, ids: ([("file", "a.pdf", "application/pdf", PDF)], {})),
+    "ecommerceUploads": Entry(upload=lambda w, a, ids: ([("files", "a.pdf", "application/pdf", PDF)], {})),
+    "ecommerceUploadGet": Entry(path={"name": UploadName()}, signature=True, sees_all=NOBODY),
 }
 # The same request under another name.
 ALIASES = {

@@ -418,6 +418,19 @@ class File(Kind):
             good(owner.upload("/api/v1/files", [("file", "a.pdf", "application/pdf", PDF)]))["id"]
 
 
+class UploadName(File):
+    """The name by which an older system asks for a file."""
+    def make(self, w, owner, ids):
+        made = super().make(w, owner, ids)
+        return made and made + ".pdf"
+
+    def remove(self, w, ident):
+        super().remove(w, ident.split(".")[0])
+
+    def row(self, w, ident):
+        return super().row(w, ident.split(".")[0])
+
+
 class OlderSystem(Kind):
     strangers = ()
     remove = None
