@@ -103,7 +103,8 @@ class Check:
 
     def find(self, method, path):
         method = "GET" if method == "HEAD" else method
-        return next((op for ops, whole in ((self.old_ops, path.split("?")[0]), (self.ops, strip(path)))
+        merged = re.sub("/+", "/", path.split("?")[0])  # as the web server does it
+        return next((op for ops, whole in ((self.old_ops, merged), (self.ops, strip(path)))
                      for m, _, p, op in ops if m == method and p.match(whole)), None)
 
     def http(self, x):
