@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "base/check.h"
 #include "base/encode.h"
+#include "queries.h"
 
 #include <stdio.h>
 
@@ -176,17 +177,71 @@ compat_is_caller(struct request *req, const struct uuid *said)
 	return ERR_SAY(&req->err, P_FORBIDDEN, "only in the own name");
 }
 
-const char *const compat_members[COMPAT_MEMBERS] = { "buyerId", "sellerId" };
+enum problem
+compat_people_of(struct request *req, const struct json *chats, struct compat_people *out)
+{
+	bool many = json_kind_of(chats) == JSON_ARR;
+	size_t n = many ? json_size(chats) : 1, found = 0;
+	struct uuid *ids = arena_calloc(req->arena, n + 1, sizeof(*ids));
+	struct rows *rows;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct json *chat = many ? json_item(chats, i) : chats;
+		found += uuid_parse(compat_text(chat, "id"), &ids[found]);
+	}
+	enum problem p = q_chat_persons(
+		req->db, &(struct q_chat_persons){ .chats = { ids, found } }, &rows, &req->err);
+	if (!p)
+		out->rows = rows;
+	return p;
+}
 
 bool
-compat_is_member(const struct json *chat, const struct uuid *said)
+compat_next_person(
+	const struct compat_people *people, struct str chat, size_t *i, struct compat_person *out)
 {
-	struct uuid id;
+	const struct rows *rows = people->rows;
+	struct uuid want;
 
-	for (size_t i = 0; said && i < COMPAT_MEMBERS; i++)
-		if (uuid_parse(compat_text(chat, compat_members[i]), &id) && uuid_eq(&id, said))
+	if (!uuid_parse(chat, &want))
+		return false;
+	for (; *i < rows_count(rows); ++*i) {
+		struct uuid at = rows_uuid(rows, *i, Q_CHAT_PERSONS_CHAT);
+		if (!uuid_eq(&at, &want))
+			continue;
+		*out = (struct compat_person){
+			.id = rows_uuid(rows, *i, Q_CHAT_PERSONS_ID),
+			.name = rows_str(rows, *i, Q_CHAT_PERSONS_NAME),
+			.role = rows_str(rows, *i, Q_CHAT_PERSONS_ROLE),
+			.read_seq = rows_i64(rows, *i, Q_CHAT_PERSONS_READ_SEQ),
+		};
+		++*i;
+		return true;
+	}
+	return false;
+}
+
+bool
+compat_is_member(const struct compat_people *people, struct str chat, const struct uuid *said)
+{
+	struct compat_person person;
+
+	for (size_t i = 0; said && compat_next_person(people, chat, &i, &person);)
+		if (uuid_eq(&person.id, said))
 			return true;
 	return !said;
+}
+
+struct str
+compat_content(const struct json *message)
+{
+	struct str text = compat_text(message, "body"),
+		   card = compat_text(json_member(message, "card"), "title"),
+		   offer = compat_text(json_member(message, "offer"), "title");
+
+	if (text.n > 0 || (!card.p && !offer.p))
+		return text;
+	return card.p ? card : offer;
 }
 
 bool

@@ -51,11 +51,25 @@ int64_t compat_int(const struct json *obj, const char *name);
 /* Clients of old name themselves in their bodies: P_FORBIDDEN unless it is the caller. */
 enum problem compat_is_caller(struct request *req, const struct uuid *said)
 	__attribute__((warn_unused_result));
-/* The members of a conversation's document that name people. */
-#define COMPAT_MEMBERS 2
-extern const char *const compat_members[COMPAT_MEMBERS];
-/* Whether this one is in a conversation; NULL says nothing. */
-bool compat_is_member(const struct json *chat, const struct uuid *said);
+/* Who is in some conversations of the caller. */
+struct compat_people {
+	const struct rows *rows;
+};
+/* Of the chat documents in an array, or of one. */
+enum problem compat_people_of(struct request *req, const struct json *chats,
+	struct compat_people *out) __attribute__((warn_unused_result));
+struct compat_person {
+	struct uuid id;
+	struct str name, role;
+	int64_t read_seq;
+};
+/* The next one in this conversation, from *i = 0 on; false at the end. */
+bool compat_next_person(
+	const struct compat_people *people, struct str chat, size_t *i, struct compat_person *out);
+/* Whether somebody is in the conversation; NULL says nothing. */
+bool compat_is_member(const struct compat_people *people, struct str chat, const struct uuid *said);
+/* The text of a message; of a product or an offer without one its title. */
+struct str compat_content(const struct json *message);
 /* The id in a link to a file that an older system's path gave out. */
 bool compat_file_id(struct str url, struct uuid *id);
 /* What went wrong, in words for people. */

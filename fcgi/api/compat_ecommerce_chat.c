@@ -2,8 +2,6 @@
 #include "api/compat_ecommerce.h"
 
 #include "api/api.h"
-#include "base/check.h"
-#include "queries.h"
 
 /* ---- shapes ---- */
 
@@ -110,70 +108,47 @@ static const struct field conversation_full_fields[] = {
 };
 static const struct schema conversation_full_out =
 	SCHEMA_OUT("ConversationWithPeople", conversation_full_fields);
-/* ---- people ---- */
 
-/* Members of conversations, as everybody sees them. */
-struct people {
-	const struct rows *rows;
-	struct json const **docs;
-};
+/* ---- answers ---- */
 
-static enum problem
-find_people(struct request *req, const struct uuid *ids, size_t n, struct people *out)
-{
-	struct rows *rows;
-
-	enum problem p = q_people_public(
-		req->db, &(struct q_people_public){ .ids = { ids, n } }, &rows, &req->err);
-	if (p)
-		return p;
-	out->rows = rows;
-	out->docs = arena_calloc(req->arena, rows_count(rows) + 1, sizeof(*out->docs));
-	for (size_t i = 0; !p && i < rows_count(rows); i++)
-		p = json_parse(req->arena, rows_str(rows, i, Q_PEOPLE_PUBLIC_BODY), &out->docs[i],
-			&req->err);
-	return p;
-}
-
-static const struct json *
-person(const struct people *people, struct str id)
-{
-	for (size_t i = 0; i < rows_count(people->rows); i++)
-		if (str_eq(compat_text(people->docs[i], "id"), id))
-			return people->docs[i];
-	return NULL;
-}
-
-/* An account that was closed has no name any more. */
 static void
-put_person(struct jsonw *w, const struct people *people, struct str id)
+put_id(struct jsonw *w, const struct uuid *id)
 {
-	const struct json *doc = person(people, id);
+	char text[UUID_TEXT + 1];
 
+	uuid_text(id, text);
+	jsonw_z(w, text);
+}
+
+static void
+put_person(struct jsonw *w, const struct compat_person *person)
+{
 	jsonw_obj(w);
-	jsonw_kstr(w, "_id", id);
-	jsonw_kstr(w, "name", doc ? compat_text(doc, "name") : STR(""));
+	compat_put_uuid(w, "_id", &person->id);
+	jsonw_kstr(w, "name", person->name);
 	jsonw_key(w, "email");
 	jsonw_null(w);
-	if (doc)
-		jsonw_kstr(w, "role", ec_role(compat_text(doc, "role")));
+	jsonw_kstr(w, "role", ec_role(person->role));
 	jsonw_obj_end(w);
 }
 
-/* Both members of each of some conversations. */
-static enum problem
-people_of(struct request *req, const struct json *const *chats, size_t n, struct people *out)
+/* Who has left has no name here any more. */
+static void
+put_sender(struct jsonw *w, const struct json *m, const struct compat_people *people)
 {
-	struct uuid *ids = arena_calloc(req->arena, COMPAT_MEMBERS * n + 1, sizeof(*ids));
-	size_t found = 0;
+	struct compat_person person;
+	struct uuid sender;
 
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < COMPAT_MEMBERS; k++)
-			found += uuid_parse(compat_text(chats[i], compat_members[k]), &ids[found]);
-	return find_people(req, ids, found, out);
+	if (!uuid_parse(compat_text(m, "senderId"), &sender))
+		sender = (struct uuid){ { 0 } };
+	for (size_t i = 0; compat_next_person(people, compat_text(m, "chatId"), &i, &person);)
+		if (uuid_eq(&person.id, &sender)) {
+			put_person(w, &person);
+			return;
+		}
+	person = (struct compat_person){ .id = sender, .name = STR(""), .role = STR("client") };
+	put_person(w, &person);
 }
-
-/* ---- answers ---- */
 
 static void
 put_attachments(struct request *req, struct jsonw *w, const struct json *files)
@@ -193,75 +168,72 @@ put_attachments(struct request *req, struct jsonw *w, const struct json *files)
 	jsonw_arr_end(w);
 }
 
-/* Whoever wrote it, and whoever has come as far; `chat` is NULL for one that was just written. */
+/* Whoever wrote it, and whoever has come as far; without `people` nobody has. */
 static void
-put_readers(struct request *req, struct jsonw *w, const struct json *m, const struct json *chat)
+put_readers(struct jsonw *w, const struct json *m, const struct compat_people *people)
 {
-	struct str sender = compat_text(m, "senderId"),
-		   peer = compat_text(json_member(chat, "peer"), "id");
-	int64_t seq = compat_int(m, "seq");
-	char me[UUID_TEXT + 1];
+	struct str sender = compat_text(m, "senderId");
+	struct compat_person person;
+	struct uuid author;
 
-	uuid_text(&req->who.user, me);
 	jsonw_key(w, "readBy");
 	jsonw_arr(w);
 	jsonw_str(w, sender);
-	if (chat && !str_eqz(sender, me) && seq <= compat_int(chat, "readSeq"))
-		jsonw_z(w, me);
-	if (peer.p && !str_eq(sender, peer) && seq <= compat_int(chat, "peerReadSeq"))
-		jsonw_str(w, peer);
+	if (!uuid_parse(sender, &author))
+		people = NULL;
+	for (size_t i = 0;
+		people && compat_next_person(people, compat_text(m, "chatId"), &i, &person);)
+		if (!uuid_eq(&person.id, &author) && person.read_seq >= compat_int(m, "seq"))
+			put_id(w, &person.id);
 	jsonw_arr_end(w);
 }
 
-/* With `people` the sender is shown in full. */
+/* With `full` the sender is shown in full. */
 static void
-put_message(struct request *req, struct jsonw *w, const struct json *m, const struct json *chat,
-	const struct people *people)
+put_message(struct request *req, struct jsonw *w, const struct json *m,
+	const struct compat_people *people, bool full)
 {
-	struct str sender = compat_text(m, "senderId"), edited = compat_text(m, "editedAt"),
-		   text = compat_text(m, "body");
-	const struct json *card = json_member(m, "card");
+	struct str edited = compat_text(m, "editedAt"), at = compat_text(m, "createdAt");
 
 	jsonw_obj(w);
 	jsonw_kstr(w, "_id", compat_text(m, "id"));
 	jsonw_kstr(w, "conversation", compat_text(m, "chatId"));
-	if (people) {
-		jsonw_key(w, "sender");
-		put_person(w, people, sender);
-	} else {
-		jsonw_kstr(w, "sender", sender);
-	}
-	/* Products were not in messages then: their title stands for them. */
-	jsonw_kstr(w, "content", text.n == 0 && card ? compat_text(card, "title") : text);
+	jsonw_key(w, "sender");
+	if (full)
+		put_sender(w, m, people);
+	else
+		jsonw_str(w, compat_text(m, "senderId"));
+	jsonw_kstr(w, "content", compat_content(m));
 	put_attachments(req, w, json_member(m, "attachments"));
-	put_readers(req, w, m, chat);
-	jsonw_kstr(w, "createdAt", compat_text(m, "createdAt"));
-	jsonw_kstr(w, "updatedAt", edited.p ? edited : compat_text(m, "createdAt"));
+	put_readers(w, m, people);
+	jsonw_kstr(w, "createdAt", at);
+	jsonw_kstr(w, "updatedAt", edited.p ? edited : at);
 	jsonw_obj_end(w);
 }
 
+/* With `full` people are shown in full, and the last message. */
 static void
-put_conversation(
-	struct request *req, struct jsonw *w, const struct json *chat, const struct people *people)
+put_conversation(struct request *req, struct jsonw *w, const struct json *chat,
+	const struct compat_people *people, bool full)
 {
 	const struct json *last = json_member(chat, "lastMessage");
+	struct str id = compat_text(chat, "id");
+	struct compat_person person;
 
 	jsonw_obj(w);
-	jsonw_kstr(w, "_id", compat_text(chat, "id"));
+	jsonw_kstr(w, "_id", id);
 	jsonw_key(w, "participants");
 	jsonw_arr(w);
-	for (size_t i = 0; i < COMPAT_MEMBERS; i++) {
-		struct str id = compat_text(chat, compat_members[i]);
-		if (id.p && people)
-			put_person(w, people, id);
-		else if (id.p)
-			jsonw_str(w, id);
-	}
+	for (size_t i = 0; compat_next_person(people, id, &i, &person);)
+		if (full)
+			put_person(w, &person);
+		else
+			put_id(w, &person.id);
 	jsonw_arr_end(w);
-	if (people) {
+	if (full) {
 		jsonw_key(w, "lastMessage");
 		if (json_kind_of(last) == JSON_OBJ)
-			put_message(req, w, last, chat, NULL);
+			put_message(req, w, last, people, false);
 		else
 			jsonw_null(w);
 	}
@@ -278,16 +250,15 @@ other_of(struct request *req, const struct open_ec *in, struct uuid *out)
 {
 	const struct uuid *ids = in->participant_ids.v;
 	const struct uuid *other = NULL;
+	bool several = false;
 
 	for (size_t i = 0; i < in->participant_ids.n; i++) {
 		if (uuid_eq(&ids[i], &req->who.user))
 			continue;
-		if (other && !uuid_eq(other, &ids[i]))
-			other = &req->who.user;
-		else if (!other)
-			other = &ids[i];
+		several = several || (other && !uuid_eq(other, &ids[i]));
+		other = &ids[i];
 	}
-	if (!other || other == &req->who.user) {
+	if (!other || several) {
 		err_field(&req->err, "/participantIds", "not_allowed", "want one other user");
 		return ERR(&req->err, P_INVALID, "participants");
 	}
@@ -300,6 +271,7 @@ ecommerce_start(struct request *req)
 {
 	const struct open_ec *in = req->body;
 	const struct json *chat;
+	struct compat_people people;
 	struct uuid other;
 	struct jsonw w;
 	struct buf b;
@@ -310,20 +282,21 @@ ecommerce_start(struct request *req)
 	compat_begin(req, &b, &w);
 	compat_put_uuid(&w, "peerId", &other);
 	compat_put_uuid(&w, "productId", in->product_id);
-	if ((p = compat_send(req, "chatOpen", compat_end(&b, &w), &chat)))
+	if ((p = compat_send(req, "chatOpen", compat_end(&b, &w), &chat)) ||
+		(p = compat_people_of(req, chat, &people)))
 		return p;
 	resp_status(req, 201); /* an old one too */
 	buf_init(&b, req->arena, LIMIT_RESPONSE);
 	jsonw_init(&w, &b);
-	put_conversation(req, &w, chat, NULL);
+	put_conversation(req, &w, chat, &people, false);
 	return resp_json(req, buf_str(&b));
 }
 
 static enum problem
 ecommerce_conversations(struct request *req)
 {
-	const struct json *page, *chats[COMPAT_PAGE] = { 0 };
-	struct people people;
+	const struct json *page;
+	struct compat_people people;
 	struct jsonw w;
 	struct buf b;
 
@@ -331,15 +304,11 @@ ecommerce_conversations(struct request *req)
 	if (p)
 		return p;
 	const struct json *items = json_member(page, "items");
-	size_t n = json_size(items);
-	CHECK(n <= COMPAT_PAGE);
-	for (size_t i = 0; i < n; i++)
-		chats[i] = json_item(items, i);
-	if ((p = people_of(req, chats, n, &people)))
+	if ((p = compat_people_of(req, items, &people)))
 		return p;
 	ec_array_begin(req, &b, &w, page);
-	for (size_t i = 0; i < n; i++)
-		put_conversation(req, &w, chats[i], &people);
+	for (size_t i = 0; i < json_size(items); i++)
+		put_conversation(req, &w, json_item(items, i), &people, true);
 	return ec_array_end(req, &b, &w);
 }
 
@@ -347,18 +316,18 @@ static enum problem
 ecommerce_conversation(struct request *req)
 {
 	const struct json *chat;
-	struct people people;
+	struct compat_people people;
 	struct jsonw w;
 	struct buf b;
 
 	enum problem p = compat_ask(req, "chatGet", &chat);
 	if (!p)
-		p = people_of(req, &chat, 1, &people);
+		p = compat_people_of(req, chat, &people);
 	if (p)
 		return p;
 	buf_init(&b, req->arena, LIMIT_RESPONSE);
 	jsonw_init(&w, &b);
-	put_conversation(req, &w, chat, &people);
+	put_conversation(req, &w, chat, &people, true);
 	return resp_json(req, buf_str(&b));
 }
 
@@ -370,7 +339,7 @@ static enum problem
 ecommerce_messages(struct request *req)
 {
 	const struct json *chat, *page;
-	struct people people;
+	struct compat_people people;
 	struct jsonw w;
 	struct buf b;
 
@@ -378,7 +347,7 @@ ecommerce_messages(struct request *req)
 	if (!p)
 		p = compat_ask(req, "chatGet", &chat);
 	if (!p)
-		p = people_of(req, &chat, 1, &people);
+		p = compat_people_of(req, chat, &people);
 	if (p)
 		return p;
 	const struct json *items = json_member(page, "items");
@@ -386,7 +355,7 @@ ecommerce_messages(struct request *req)
 	for (size_t i = json_size(items); i-- > 0;) {
 		const struct json *m = json_item(items, i);
 		if (!json_bool(json_member(m, "deleted")))
-			put_message(req, &w, m, chat, &people);
+			put_message(req, &w, m, &people, true);
 	}
 	return ec_array_end(req, &b, &w);
 }
@@ -396,13 +365,14 @@ static enum problem
 check_whom(struct request *req, const struct uuid *sender, const struct uuid *recipient)
 {
 	const struct json *chat;
+	struct compat_people people;
 
 	enum problem p = compat_is_caller(req, sender);
 	if (p || !recipient)
 		return p;
-	if ((p = compat_ask(req, "chatGet", &chat)))
+	if ((p = compat_ask(req, "chatGet", &chat)) || (p = compat_people_of(req, chat, &people)))
 		return p;
-	if (!compat_is_member(chat, recipient))
+	if (!compat_is_member(&people, compat_text(chat, "id"), recipient))
 		return ERR_SAY(&req->err, P_FORBIDDEN, "the recipient is not in the conversation");
 	return P_OK;
 }
@@ -454,7 +424,7 @@ ecommerce_send(struct request *req)
 		return p;
 	buf_init(&b, req->arena, LIMIT_RESPONSE);
 	jsonw_init(&w, &b);
-	put_message(req, &w, m, NULL, NULL);
+	put_message(req, &w, m, NULL, false);
 	return resp_json(req, buf_str(&b));
 }
 

@@ -5,7 +5,8 @@
 
 /* ---- shapes ---- */
 
-static const char *const kinds[] = { "text", "image", "file", "card", NULL };
+static const char *const kinds[] = { "text", "image", "file", "card", "offer", NULL };
+static const char *const kinds_in[] = { "text", "image", "file", NULL };
 static const struct field message_data_fields[] = {
 	OUT("id", T_UUID),
 	OUT("chatId", T_UUID),
@@ -58,7 +59,7 @@ struct message_lm {
 static const struct field message_fields[] = {
 	FIELD(message_lm, content, T_TEXT, .required = true, .max = COMPAT_TEXT_MAX,
 		.doc = "of an image or a file: the url that POST /files gave"),
-	FIELD(message_lm, type, T_ENUM, .values = kinds, .doc = "text when absent"),
+	FIELD(message_lm, type, T_ENUM, .values = kinds_in, .doc = "text when absent"),
 	FIELD_AS(message_lm, sender_id, "senderId", T_UUID, .doc = "the caller, or nothing"),
 	FIELD_AS(message_lm, chat_id, "chatId", T_UUID, .doc = "that of the path, or nothing"),
 };
@@ -75,27 +76,30 @@ static const struct schema edit_lm = SCHEMA("MessageEdit", edit_lm, edit_fields)
 
 /* ---- answers ---- */
 
-/* Where the readers of the caller's messages, and the caller, have come to. */
-struct seen {
-	int64_t mine, peer;
-};
-
-static struct seen
-seen_of(const struct json *chat)
+/* Whether it reached whom it was for: the caller, or with an own one somebody else. */
+static bool
+was_read(const struct json *m, const struct compat_people *people, const struct uuid *me)
 {
-	return (struct seen){ compat_int(chat, "readSeq"), compat_int(chat, "peerReadSeq") };
+	struct str chat = compat_text(m, "chatId");
+	struct compat_person person;
+	struct uuid sender;
+	bool mine = uuid_parse(compat_text(m, "senderId"), &sender) && uuid_eq(&sender, me);
+
+	for (size_t i = 0; people && compat_next_person(people, chat, &i, &person);)
+		if (uuid_eq(&person.id, me) != mine && person.read_seq >= compat_int(m, "seq"))
+			return true;
+	return false;
 }
 
+/* Without `people` nobody has read it yet. */
 static void
-put_message(struct request *req, struct jsonw *w, const struct json *m, struct seen seen)
+put_message(struct request *req, struct jsonw *w, const struct json *m,
+	const struct compat_people *people)
 {
 	static const char *const but[] = { "content", "isDeleted", "isEdited", "isReaded",
 		"updatedAt", NULL };
 	const struct json *files = json_member(m, "attachments");
-	struct str text = compat_text(m, "body"), edited = compat_text(m, "editedAt");
-	struct uuid sender;
-	bool mine =
-		uuid_parse(compat_text(m, "senderId"), &sender) && uuid_eq(&sender, &req->who.user);
+	struct str text = compat_content(m), edited = compat_text(m, "editedAt");
 
 	jsonw_obj(w);
 	compat_copy(req, w, m, but);
@@ -103,7 +107,7 @@ put_message(struct request *req, struct jsonw *w, const struct json *m, struct s
 		text.n == 0 && json_size(files) > 0 ? lm_file_url(req, json_item(files, 0)) : text);
 	jsonw_kbool(w, "isDeleted", json_bool(json_member(m, "deleted")));
 	jsonw_kbool(w, "isEdited", edited.p != NULL);
-	jsonw_kbool(w, "isReaded", compat_int(m, "seq") <= (mine ? seen.peer : seen.mine));
+	jsonw_kbool(w, "isReaded", was_read(m, people, &req->who.user));
 	jsonw_kstr(w, "updatedAt", edited.p ? edited : compat_text(m, "createdAt"));
 	jsonw_obj_end(w);
 }
@@ -116,31 +120,36 @@ answer_message(struct request *req, const struct json *m, const char *en, const 
 
 	lm_begin(req, &b, &w, en, es);
 	jsonw_key(&w, "data");
-	put_message(req, &w, m, (struct seen){ 0, 0 }); /* whoever may write it anew: unread */
+	put_message(req, &w, m, NULL);
 	return lm_end(req, &b, &w);
 }
 
 static void
-put_chat(struct request *req, struct jsonw *w, const struct json *chat)
+put_chat(struct request *req, struct jsonw *w, const struct json *chat,
+	const struct compat_people *people)
 {
 	static const char *const but[] = { "type", "participants", "name", "updatedAt",
 		"lastMessage", NULL };
 	const struct json *last = json_member(chat, "lastMessage");
+	struct str id = compat_text(chat, "id"), title = compat_text(chat, "title");
+	struct compat_person person;
+	char text[UUID_TEXT + 1];
 
 	jsonw_obj(w);
 	compat_copy(req, w, chat, but);
 	jsonw_kstr(w, "type", compat_text(chat, "kind"));
 	jsonw_key(w, "participants");
 	jsonw_arr(w);
-	for (size_t i = 0; i < COMPAT_MEMBERS; i++)
-		if (compat_text(chat, compat_members[i]).p)
-			jsonw_str(w, compat_text(chat, compat_members[i]));
+	for (size_t i = 0; compat_next_person(people, id, &i, &person);) {
+		uuid_text(&person.id, text);
+		jsonw_z(w, text);
+	}
 	jsonw_arr_end(w);
-	jsonw_kstr(w, "name", compat_text(json_member(chat, "peer"), "name"));
+	jsonw_kstr(w, "name", title.p ? title : compat_text(json_member(chat, "peer"), "name"));
 	jsonw_kstr(w, "updatedAt", compat_text(chat, "lastMessageAt"));
 	jsonw_key(w, "lastMessage");
 	if (json_kind_of(last) == JSON_OBJ)
-		put_message(req, w, last, seen_of(chat));
+		put_message(req, w, last, people);
 	else
 		jsonw_null(w);
 	jsonw_obj_end(w);
@@ -150,6 +159,7 @@ static enum problem
 livemarket_chats(struct request *req)
 {
 	const struct json *page;
+	struct compat_people people;
 	struct jsonw w;
 	struct buf b;
 
@@ -157,11 +167,13 @@ livemarket_chats(struct request *req)
 	if (p)
 		return p;
 	const struct json *items = json_member(page, "items");
+	if ((p = compat_people_of(req, items, &people)))
+		return p;
 	lm_begin(req, &b, &w, "Chats", "Chats");
 	jsonw_key(&w, "data");
 	jsonw_arr(&w);
 	for (size_t i = 0; i < json_size(items); i++)
-		put_chat(req, &w, json_item(items, i));
+		put_chat(req, &w, json_item(items, i), &people);
 	jsonw_arr_end(&w);
 	jsonw_kstr(&w, "nextCursor", compat_text(page, "nextCursor"));
 	return lm_end(req, &b, &w);
@@ -172,6 +184,7 @@ livemarket_chat_open(struct request *req)
 {
 	const struct open_lm *in = req->body;
 	const struct json *chat;
+	struct compat_people people;
 	struct jsonw w;
 	struct buf b;
 
@@ -179,11 +192,13 @@ livemarket_chat_open(struct request *req)
 	compat_put_uuid(&w, "peerId", in->to);
 	compat_put_uuid(&w, "productId", in->product_id);
 	enum problem p = compat_send(req, "chatOpen", compat_end(&b, &w), &chat);
+	if (!p)
+		p = compat_people_of(req, chat, &people);
 	if (p)
 		return p;
 	lm_begin(req, &b, &w, "Chat", "Chat");
 	jsonw_key(&w, "data");
-	put_chat(req, &w, chat);
+	put_chat(req, &w, chat, &people);
 	return lm_end(req, &b, &w);
 }
 
@@ -203,12 +218,15 @@ static enum problem
 livemarket_messages(struct request *req)
 {
 	const struct json *chat, *page;
+	struct compat_people people;
 	struct jsonw w;
 	struct buf b;
 
 	enum problem p = compat_list(req, "messageList", &page);
 	if (!p)
 		p = compat_ask(req, "chatGet", &chat);
+	if (!p)
+		p = compat_people_of(req, chat, &people);
 	if (p)
 		return p;
 	const struct json *items = json_member(page, "items");
@@ -216,7 +234,7 @@ livemarket_messages(struct request *req)
 	jsonw_key(&w, "data");
 	jsonw_arr(&w);
 	for (size_t i = json_size(items); i-- > 0;)
-		put_message(req, &w, json_item(items, i), seen_of(chat));
+		put_message(req, &w, json_item(items, i), &people);
 	jsonw_arr_end(&w);
 	jsonw_kstr(&w, "nextCursor", compat_text(page, "nextCursor"));
 	return lm_end(req, &b, &w);

@@ -358,3 +358,27 @@ def test_notifications_of_other_kinds_are_spelled_its_way(ana, sql):
     assert [(n["type"], n["data"]) for n in first.json][0] == ("ORDER_PAID", {"title": "Paid 2", "body": "", "link": "/orders/1"})
     rest = ana.get(f"/api/notifications?limit=2&cursor={first.headers['X-Next-Cursor']}")
     assert [n["data"]["title"] for n in first.json + rest.json] == ["Paid 2", "Paid 1", "Paid 0"]
+
+
+# ---- what came after that system ----
+
+def test_a_group_is_a_conversation_of_many(ana, bruno, eva):
+    for other in (bruno, eva):
+        start(ana, other)
+    group = ana.post("/api/v1/chats", {"title": "Market day", "memberIds": [bruno.id, eva.id]}).json["id"]
+    send(eva, group, "hello all", recipientId=ana.id)
+    good(bruno.post(f"/api/conversations/{group}/read", {"userId": bruno.id, "recipientId": eva.id}))
+    shown = good(bruno.get(f"/api/conversations/{group}"))
+    assert {p["_id"] for p in shown["participants"]} == {ana.id, bruno.id, eva.id}
+    assert [set(m["readBy"]) for m in messages(ana, group)] == [{eva.id, bruno.id}]
+    assert eva.delete(f"/api/v1/chats/{group}/participants/{eva.id}").status == 204
+    assert messages(ana, group)[0]["sender"]["_id"] == eva.id, "who has left still wrote it"
+    refused(ana.post("/api/messages", {"conversationId": group, "content": "x", "recipientId": eva.id}), 403, "forbidden")
+
+
+def test_who_does_not_tell_what_they_read_does_not_tell_it_here(ana, bruno):
+    c = start(ana, bruno)
+    assert bruno.patch("/api/v1/users/me/sharing", {"readReceipts": False}).status == 200
+    send(ana, c, "secretly read")
+    good(bruno.post(f"/api/conversations/{c}/read", {"userId": bruno.id}))
+    assert [set(m["readBy"]) for who in (ana, bruno) for m in messages(who, c)] == [{ana.id}, {ana.id, bruno.id}]

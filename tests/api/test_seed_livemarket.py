@@ -325,3 +325,25 @@ def test_only_own_files_are_sent_and_removed(ana, bruno, eva):
 
 def send_of(who, chat, content, kind):
     return who.post(f"/chats/{chat}/messages", {"content": content, "type": kind})
+
+
+# ---- what came after that system ----
+
+def test_a_group_is_a_chat_of_its_type(ana, bruno, eva):
+    for other in (bruno, eva):
+        open_chat(ana, other)
+    group = ana.post("/api/v1/chats", {"title": "Market day", "memberIds": [bruno.id, eva.id]}).json["id"]
+    sent = send(eva, group, "hello all")
+    shown = next(c for c in data(bruno.get("/chats")) if c["id"] == group)
+    assert (shown["type"], shown["name"], set(shown["participants"])) == ("group", "Market day", {ana.id, bruno.id, eva.id})
+    assert shown["lastMessage"]["id"] == sent["id"]
+    bruno.post(f"/chats/{group}/read", {"seq": 1})
+    assert [m["isReaded"] for who in (ana, bruno, eva) for m in history(who, group)] == [False, True, True]
+
+
+def test_who_does_not_tell_what_they_read_does_not_tell_it_here(ana, bruno):
+    chat = open_chat(ana, bruno)
+    assert bruno.patch("/api/v1/users/me/sharing", {"readReceipts": False}).status == 200
+    send(ana, chat, "secretly read")
+    bruno.post(f"/chats/{chat}/read", {"seq": 1})
+    assert [m["isReaded"] for who in (ana, bruno) for m in history(who, chat)] == [False, True]
