@@ -1,7 +1,7 @@
 #!/bin/sh
 # Other people's programs against Plaza: run.sh BUILD. Reads the documents with tools from npm, runs the tour of the
-# README and a whole trade on a stack with demonstration data, behind nginx or (WEB=apache) Apache. PLAZA_TEST_ENV
-# names the env file of a stack that runs already.
+# README, a whole trade and the client library on a stack with demonstration data, behind nginx or (WEB=apache) Apache.
+# PLAZA_TEST_ENV names the env file of a stack that runs already.
 set -u
 build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../.." || exit
@@ -18,13 +18,14 @@ else
 	chmod 755 "$dir"
 	web=
 	[ "${WEB:-nginx}" = nginx ] || web=--$WEB
-	deploy/run --dir "$dir" --detach --no-fsync --workers 4 --auth 2 --egress 1 ${web:+"$web"} >"$dir/start.log" 2>&1 || {
+	deploy/run --dir "$dir" --detach --no-fsync --no-limits --workers 4 --auth 2 --egress 1 ${web:+"$web"} >"$dir/start.log" 2>&1 || {
 		cat "$dir/start.log"
 		exit 1
 	}
 fi
 tests/interop/tour.sh "$dir" || status=1
 node tests/interop/shop.mjs "$dir" || status=1
+PLAZA_RUN=$dir node --test --test-reporter=./tests/interop/lines.mjs tests/interop/library.test.mjs || status=1
 if [ -z "${PLAZA_TEST_ENV:-}" ]; then
 	deploy/run stop --dir "$dir"
 	if [ $status = 0 ]; then

@@ -1,0 +1,529 @@
+// The client library against a running stack, with a network that loses, repeats and reorders. The stack's folder is
+// in PLAZA_RUN.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { afterEach, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Store } from "../../realtime/client/lib/store.js";
+import { Person, assertFresh, bodies, closeAll, env, killBroker, oldBroker, sql, until } from "./rig.mjs";
+
+let ana, bruno, chat;
+let number = 0;
+const word = () => `text ${++number}`;
+const typed = (plaza, t) => plaza.got.filter((e) => e.t === t);
+const times = (plaza, body) => typed(plaza, "message:receive").filter((e) => e.d.body === body).length;
+
+before(async () => {
+	[ana, bruno] = await Promise.all([new Person().register("client"), new Person().register("seller", 1)]);
+	chat = (await ana.user.ask("POST", "/chats", { peerId: bruno.id })).id;
+	await ana.user.ask("POST", `/chats/${chat}/messages`, { body: "first" });
+});
+afterEach(closeAll);
+
+const has = (plaza, body) => until(`${body} arrives`, () => bodies(plaza, chat).includes(body));
+const status = (plaza, cmid, wanted) => until(wanted, () => plaza.store.messages(chat).at(-1)?.status === wanted);
+
+test("two clients see each other's messages, receipts, typing and presence", async () => {
+	const [a, b] = await Promise.all([
+		ana.plaza({ timing: { typingLife: 0.5 } }),
+		bruno.plaza({ timing: { typing: 0.2 } }),
+	]);
+	a.watch([bruno.id]);
+	await until("presence", () => a.store.presence.get(bruno.id)?.state === "online");
+	const body = word();
+	const sending = a.send(chat, body);
+	assert.equal(a.store.messages(chat).at(-1).status, "pending");
+	const sent = await sending;
+	assert.equal(sent.body, body);
+	await has(b, body);
+	assert.equal(b.store.chats.get(chat).lastMessage.body, body);
+	assert.ok(b.store.unreadMessages > 0);
+	await status(a, sent, "delivered");
+	b.read(chat);
+	await status(a, sent, "read");
+	await until("badge", () => b.store.unreadMessages === 0);
+	const typing = () => a.store.typing.get(chat)?.has(bruno.id);
+	b.typing(chat);
+	await until("typing", typing);
+	b.typist.stop(chat, true); // as if the end was lost
+	await until("typing ends by itself", () => !typing());
+	await assertFresh(a);
+	await assertFresh(b);
+});
+
+test("typing is repeated while it goes on and ended when it stops", async () => {
+	const a = await ana.plaza({ timing: { typing: 0.2 } });
+	const keys = setInterval(() => a.typing(chat), 50);
+	await sleep(700);
+	clearInterval(keys);
+	await until("the end", () => a.net.sent.some((e) => e.verb === "typing" && !e.d.on));
+	const told = a.net.sent.filter((e) => e.verb === "typing" && e.d.on).length;
+	assert.ok(told >= 3 && told <= 6, `told ${told} times`);
+});
+
+test("what the broker drops is fetched, in order and once", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	const texts = Array.from({ length: 8 }, word);
+	b.net.incoming = (e) => (texts.slice(1, 6).includes(e.d.body) ? 0 : 1);
+	for (const text of texts) await a.send(chat, text);
+	await has(b, texts.at(-1));
+	await b.settled();
+	assert.deepEqual(
+		typed(b, "message:receive")
+			.map((e) => e.d.body)
+			.filter((t) => texts.includes(t)),
+		texts,
+	);
+	assert.ok(b.http.count(/GET \/sync/) > 0);
+	await assertFresh(b);
+});
+
+test("what comes twice or late is applied once", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	await b.settled();
+	b.read(chat);
+	await until("nothing unread", () => b.store.chats.get(chat).unread === 0);
+	b.net.incoming = () => 2;
+	const syncs = b.http.count(/GET \/sync/);
+	const texts = Array.from({ length: 5 }, word);
+	for (const text of texts) await a.send(chat, text);
+	await has(b, texts.at(-1));
+	assert.equal(b.http.count(/GET \/sync/), syncs, "a repetition is no gap");
+	assert.equal(b.store.chats.get(chat).unread, 5);
+	assert.deepEqual(
+		texts.map((t) => times(b, t)),
+		[1, 1, 1, 1, 1],
+	);
+	const us = b.got.filter((e) => e.us).map((e) => e.us);
+	assert.deepEqual(
+		us,
+		[...us].sort((x, y) => x - y),
+	);
+	assert.equal(new Set(us).size, us.length);
+	await assertFresh(b);
+});
+
+test("events that come while the feed is read wait for it", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	await b.settled();
+	b.http.before = (path) => (path.startsWith("/sync") ? sleep(400) : undefined);
+	const reading = b.settled();
+	const texts = [word(), word()];
+	for (const text of texts) await a.send(chat, text);
+	assert.equal(times(b, texts[0]), 0);
+	await reading;
+	await until("both", () => times(b, texts[0]) === 1 && times(b, texts[1]) === 1);
+	await assertFresh(b);
+});
+
+test("another epoch means: load everything again", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	let reloads = 0;
+	b.on("reload", () => reloads++);
+	b.store.chats.clear(); // what is gone must come back
+	sql(`UPDATE feed_head SET epoch = '${randomUUID().slice(0, 8)}' WHERE account_id = '${bruno.id}'`);
+	const text = word();
+	await a.send(chat, text);
+	await until("reload", () => reloads === 1);
+	await until("chats", () => b.store.chats.get(chat)?.lastMessage.body === text);
+	const later = word();
+	await a.send(chat, later);
+	await has(b, later);
+	assert.equal(reloads, 1);
+	await assertFresh(b);
+});
+
+test("a device that was away goes on where it was", async () => {
+	const a = await ana.plaza();
+	const b = await bruno.plaza();
+	await b.settled();
+	await b.stop();
+	const texts = Array.from({ length: 3 }, word);
+	for (const text of texts) await a.send(chat, text);
+	const back = await bruno.plaza({ kept: true });
+	await until("all", () => texts.every((t) => times(back, t) === 1));
+	assert.equal(times(back, "first"), 0, "what it had is not told again");
+	await assertFresh(back);
+});
+
+test("a killed broker loses nothing and everybody comes back", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	const statuses = [];
+	b.on("status", (s) => statuses.push(s));
+	const texts = [];
+	for (let i = 0; i < 2; i++) {
+		killBroker();
+		for (let n = 0; n < 3; n++) {
+			texts.push(word());
+			a.send(chat, texts.at(-1));
+		}
+		await until("polling", () => statuses.includes("polling"));
+		await until("live again", () => a.status === "live" && b.status === "live");
+	}
+	await until("all sent", () => a.outbox.size === 0);
+	await until("all there", () => texts.every((t) => times(b, t) === 1));
+	assert.deepEqual(
+		bodies(b, chat).filter((t) => texts.includes(t)),
+		texts,
+		"in the order they were written",
+	);
+	await assertFresh(a);
+	await assertFresh(b);
+});
+
+test("without MQTT everything works by polling", async () => {
+	const [a, b] = await Promise.all([ana.plaza({ net: null }), bruno.plaza({ net: null })]);
+	assert.equal(a.status, "polling");
+	const text = word();
+	await a.send(chat, text);
+	await has(b, text);
+	b.read(chat);
+	await until("read", () => a.store.messages(chat).at(-1).status === "read");
+	await until("badge", () => b.store.chats.get(chat).unread === 0);
+	await assertFresh(a);
+	await assertFresh(b);
+});
+
+test("from MQTT to polling and back, without a loss", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	const texts = [word(), word(), word()];
+	b.network("poll");
+	assert.equal(b.status, "polling");
+	await a.send(chat, texts[0]);
+	await has(b, texts[0]);
+	b.network("off");
+	assert.equal(b.status, "offline");
+	await a.send(chat, texts[1]);
+	const own = word();
+	const sending = b.send(chat, own);
+	await sleep(700);
+	assert.equal(times(b, texts[1]), 0);
+	assert.equal(b.store.messages(chat).at(-1).status, "pending");
+	b.network("auto");
+	await sending;
+	await until("live", () => b.status === "live");
+	await a.send(chat, texts[2]);
+	await until("all", () => texts.every((t) => times(b, t) === 1));
+	await has(a, own);
+	const polls = b.http.count(/GET \/sync/);
+	await sleep(1000);
+	assert.ok(b.http.count(/GET \/sync/) - polls <= 1, "no polling beside MQTT");
+	await assertFresh(b);
+});
+
+test("the broker's token is renewed before its end, and when the broker says so", async () => {
+	const a = await ana.plaza();
+	const statuses = [];
+	// An hour is 3600 s: 0.0006 of it is two seconds.
+	const b = await bruno.plaza({ timing: { renewAt: 0.0006, renewSpread: 0.00005 } });
+	b.on("status", (s) => statuses.push(s));
+	const first = b.net.clients[0];
+	await until("a new connection", () => b.net.clients.length >= 2 && b.link.ready);
+	assert.equal(first.connected, false);
+	const passwords = new Set(b.net.clients.map((c) => c.options.password));
+	assert.equal(passwords.size, b.net.clients.length, "each with a token of its own");
+	const had = a.net.clients.length;
+	a.net.inject(`u/${ana.id}/d/${a.link.did}`, { v: 1, t: "auth:expiring", id: "x", ts: "", d: { exp: 1 } });
+	await until("renewed", () => a.net.clients.length > had && a.link.ready);
+	a.net.inject(`u/${ana.id}/d/another`, { v: 1, t: "auth:expiring", id: "x", ts: "", d: { exp: 1 } });
+	await sleep(200);
+	assert.ok(a.link.ready, "what is meant for another device is none of ours");
+	const text = word();
+	await a.send(chat, text);
+	await until("once", () => times(b, text) === 1);
+	assert.deepEqual(statuses, [], "nobody sees it");
+});
+
+test("many requests with a dead token refresh it once", async () => {
+	const a = await ana.plaza({ started: false });
+	const spoil = async (accessToken) => {
+		ana.devices[0].set("plaza.tokens", JSON.stringify({ ...a.rest.tokens, accessToken }));
+		assert.ok(await a.rest.load());
+	};
+	await spoil("dead");
+	const answers = await Promise.all(Array.from({ length: 8 }, () => a.rest.me()));
+	assert.ok(answers.every((u) => u.id === ana.id));
+	assert.equal(a.http.count(/POST \/auth\/refresh/), 1);
+	let lost = 0;
+	a.http.after = (path) => {
+		if (path === "/auth/refresh" && lost++ === 0) throw new TypeError("the answer is lost");
+	};
+	await spoil("dead again");
+	assert.equal((await a.rest.me()).id, ana.id, "a lost answer does not end the session");
+	const again = await ana.plaza({ started: false });
+	assert.equal((await again.rest.me()).id, ana.id, "the new tokens were kept");
+});
+
+test("a session that was ended elsewhere signs out", async () => {
+	const gone = new Person();
+	await gone.register("client", 1);
+	const plaza = await gone.plaza();
+	const told = new Promise((resolve) => plaza.once("signedout", resolve));
+	const revoked = new Promise((resolve) => plaza.once("revoked", resolve));
+	await gone.user.ask("DELETE", `/auth/sessions/${plaza.rest.tokens.sessionId}`);
+	assert.equal(await revoked, "logout");
+	assert.equal((await told).code, "invalid-refresh-token");
+	assert.deepEqual([plaza.status, plaza.rest.tokens], ["stopped", null]);
+	assert.equal(await plaza.resume(), false);
+});
+
+const written = async (body) => {
+	const page = await ana.user.ask("GET", `/chats/${chat}/messages?limit=100`);
+	return page.items.filter((m) => m.body === body).length;
+};
+
+test("an uplink that is lost goes by REST", async () => {
+	const a = await ana.plaza();
+	let lost = 0;
+	a.net.outgoing = (verb) => (verb === "send" && lost++ === 0 ? 0 : 1);
+	const text = word();
+	await a.send(chat, text);
+	assert.equal(lost, 1);
+	assert.equal(a.http.count(/POST \/chats\/.*\/messages/), 1);
+	assert.equal(await written(text), 1);
+});
+
+test("a message whose answers are lost on both paths is one message", async () => {
+	const a = await ana.plaza({ timing: { sync: 60 } });
+	await a.settled();
+	const text = word();
+	let deaf = true;
+	let answers = 0;
+	a.net.incoming = (e) => (deaf && e.us !== undefined ? 0 : 1);
+	a.http.before = (path) => {
+		if (deaf && path.startsWith("/sync")) throw new TypeError("no answer");
+	};
+	a.http.after = (path, init) => {
+		if (init.method === "POST" && path.endsWith("/messages") && answers++ === 0)
+			throw new TypeError("the answer is lost");
+	};
+	// MQTT is not answered, the answer of REST is lost, MQTT says that it was a repetition.
+	const message = await a.send(chat, text);
+	assert.equal(message.body, text);
+	const sends = a.net.sent.filter((e) => e.verb === "send");
+	assert.equal(new Set(sends.map((e) => e.id)).size, 1);
+	assert.deepEqual([sends.length, answers], [2, 1]);
+	deaf = false;
+	assert.equal(await written(text), 1);
+	await a.settled();
+	assert.equal(bodies(a, chat).filter((t) => t === text).length, 1);
+});
+
+test("unsent messages survive the program", async () => {
+	const b = await bruno.plaza();
+	const a = await ana.plaza();
+	a.network("off");
+	const texts = [word(), word(), word()];
+	for (const text of texts) a.send(chat, text);
+	await sleep(50);
+	await a.stop();
+	const again = await ana.plaza({ kept: true });
+	await until("sent", () => again.outbox.size === 0);
+	await until("all there", () => texts.every((t) => times(b, t) === 1));
+	assert.deepEqual(
+		bodies(b, chat).filter((t) => texts.includes(t)),
+		texts,
+	);
+});
+
+test("a refused message says why and does not hold up the next", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	await b.rest.block(ana.id);
+	await until("block", () => b.store.blocked.has(ana.id));
+	for (const mode of ["auto", "poll"]) {
+		a.network(mode);
+		await assert.rejects(a.send(chat, "refused"), (e) => e.code === "blocked");
+		const failed = a.store.messages(chat).at(-1);
+		assert.deepEqual([failed.status, failed.error], ["failed", "blocked"]);
+		a.discard(failed.cmid);
+	}
+	const failing = a.send(chat, word());
+	await assert.rejects(failing);
+	await b.rest.unblock(ana.id);
+	a.retry(failing.cmid);
+	const text = word();
+	await a.send(chat, text);
+	await has(b, text);
+	assert.equal(a.outbox.size, 0);
+	assert.equal(await written("refused"), 0);
+	await assertFresh(b);
+});
+
+test("receipts are told at once and then once a second", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	await b.settled();
+	await Promise.all(Array.from({ length: 10 }, () => a.send(chat, word())));
+	const last = a.store.chats.get(chat).lastSeq;
+	await until("all", () => b.store.chats.get(chat).lastSeq === last);
+	b.net.sent.length = 0;
+	for (let seq = last - 9; seq <= last; seq++) b.read(chat, seq);
+	await until("read", () => a.store.chats.get(chat).peerReadSeq === last);
+	const reads = b.net.sent.filter((e) => e.verb === "read").map((e) => e.d.seq);
+	assert.deepEqual(reads, [last - 9, last]);
+});
+
+test("a reading that was lost is told again", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	const text = word();
+	await a.send(chat, text);
+	await has(b, text);
+	b.net.outgoing = (verb) => (verb === "read" ? 0 : 1);
+	b.read(chat);
+	await sleep(300);
+	assert.notEqual(a.store.messages(chat).at(-1).status, "read");
+	b.net.outgoing = () => 1;
+	b.link.renew();
+	await status(a, null, "read");
+});
+
+test("a broker that knows only MQTT 3.1.1 will do", async () => {
+	const old = await oldBroker();
+	try {
+		const a = await ana.plaza({ chooseUrl: () => old.url });
+		const b = await bruno.plaza();
+		assert.deepEqual([a.link.protocolVersion, b.link.protocolVersion], [4, 5]);
+		assert.equal(old.refused.count, 1);
+		const text = word();
+		await b.send(chat, text);
+		await until("live", () => times(a, text) === 1);
+	} finally {
+		old.close();
+	}
+});
+
+test("the history is read by seq, page by page", async () => {
+	const a = await ana.plaza();
+	await a.settled();
+	const { lastSeq } = a.store.chats.get(chat);
+	let pages = 1;
+	while (await a.history(chat, 7)) pages += 1;
+	assert.equal(pages, Math.ceil(lastSeq / 7));
+	assert.equal(a.store.lowest(chat), 1);
+	assert.deepEqual(
+		a.store.messages(chat).map((m) => m.seq),
+		Array.from({ length: lastSeq }, (_, i) => i + 1),
+	);
+});
+
+test("presence is asked for and told again before it is forgotten", async () => {
+	const a = await ana.plaza({ timing: { watch: 0.2, beat: 0.3 } });
+	const told = (verb) => a.net.sent.filter((e) => e.verb === verb).length;
+	a.watch([bruno.id]);
+	await until("watched again", () => told("watch") >= 3);
+	await until("beaten again", () => told("beat") >= 3);
+	a.foreground(false);
+	const beats = told("beat");
+	await sleep(500);
+	assert.equal(told("beat"), beats, "none in the background");
+});
+
+test("the feed is read from time to time, in the foreground, and when the broker's answer is ahead", async () => {
+	const a = await ana.plaza({ timing: { sync: 0.5 } });
+	await a.settled();
+	const syncs = () => a.http.count(/GET \/sync/);
+	let had = syncs();
+	await until("from time to time", () => syncs() >= had + 2);
+	const b = await bruno.plaza();
+	await b.settled();
+	for (const ask of [
+		() => b.foreground(true),
+		() =>
+			b.net.inject(`u/${bruno.id}/d/${b.link.did}`, {
+				v: 1,
+				t: "session:resumed",
+				id: "x",
+				ts: "",
+				d: { ref: "x", epoch: b.place.epoch, to: b.place.us + 1 },
+			}),
+	]) {
+		had = b.http.count(/GET \/sync/);
+		ask();
+		await until("at once", () => b.http.count(/GET \/sync/) > had);
+		await b.settled();
+	}
+});
+
+test("events that are older than what was loaded change nothing", async () => {
+	const store = new Store({ typingLife: 6, outbox: () => [] });
+	const message = (seq, more) => ({
+		id: `m${seq}`,
+		chatId: "c",
+		seq,
+		senderId: "peer",
+		type: "text",
+		body: `${seq}`,
+		createdAt: "2026-01-01",
+		...more,
+	});
+	const load = {
+		id: "c",
+		kind: "private",
+		lastSeq: 3,
+		readSeq: 1,
+		unread: 1,
+		peerReadSeq: 0,
+		peerReceivedSeq: 0,
+		lastMessageAt: "2026-01-01",
+		lastMessage: message(3, { body: "new", editNo: 2 }),
+		hidden: false,
+		muted: false,
+	};
+	store.load({ me: { id: "me" }, chats: [load], notifications: [], unread: 0, blocks: [] });
+	store.putMessages("c", [message(1), message(2, { body: "", deleted: true }), load.lastMessage]);
+	const before = store.snapshot();
+	store.apply({ t: "message:receive", d: message(2) });
+	store.apply({ t: "message:receive", d: message(3) });
+	store.apply({ t: "message:edit", d: message(3, { body: "old", editNo: 1 }) });
+	store.apply({ t: "message:edit", d: message(2, { body: "old", editNo: 1 }) });
+	store.apply({ t: "message:read", d: { chatId: "c", seq: 1, userId: "me" } });
+	assert.deepEqual(store.snapshot(), before);
+	assert.deepEqual(
+		store.messages("c").map((m) => m.body),
+		["1", "", "new"],
+	);
+});
+
+test("an event that the library does not know reaches the application", async () => {
+	const a = await ana.plaza();
+	const heard = new Promise((resolve) => a.once("message:wave", resolve));
+	a.net.inject(`u/${ana.id}/eph`, { v: 1, t: "message:wave", id: "x", ts: "", d: { chatId: chat } });
+	assert.deepEqual(await heard, { chatId: chat });
+});
+
+test("a storm of both folds into what is there", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	a.net.incoming = b.net.incoming = () => (Math.random() < 0.2 ? 0 : Math.random() < 0.2 ? 2 : 1);
+	const act = async (who) => {
+		for (let i = 0; i < 12; i++) {
+			const m = await who.send(chat, word());
+			if (i % 4 === 1)
+				await who.editMessage(chat, m.id, word()).catch((e) => assert.equal(e.code, "already-read"));
+			else if (i % 4 === 2)
+				await who.deleteMessage(chat, m.id).catch((e) => assert.equal(e.code, "already-read"));
+			else if (i % 4 === 3) who.read(chat);
+			if (i === 5) await who.rest.mute(chat, true);
+			if (i === 8) await who.rest.hideChat(chat);
+		}
+		await who.rest.mute(chat, false);
+	};
+	await Promise.all([act(a), act(b), bruno.user.ask("POST", `/chats`, { peerId: ana.id })]);
+	const admin = await a.rest.post(
+		"/auth/login",
+		{ email: env.ADMIN_EMAIL, password: env.ADMIN_PASSWORD },
+		{ open: true },
+	);
+	const tell = (title) =>
+		a.rest.request("POST", "/notifications/send", {
+			body: { userId: bruno.id, type: "order.paid", title },
+			open: true,
+			headers: { authorization: `Bearer ${admin.accessToken}` },
+		});
+	const told = [await tell("One"), await tell("Two"), await tell("Three")];
+	await until("told", () => b.store.notifications.has(told[2].id));
+	await b.rest.deleteNotification(told[0].id);
+	await b.rest.readNotification(told[1].id);
+	await sleep(1200); // the last receipts
+	await assertFresh(a);
+	await assertFresh(b);
+	assert.equal(b.store.unreadNotifications, (await b.rest.unreadNotifications()).unread);
+});
