@@ -12,6 +12,9 @@ MAN8   := $(call src,deploy/*.8 fcgi/*.8 fcgi/*/*.8 realtime/*.8 realtime/*/*.8)
 MAN5   := $(call src,fcgi/*.5 fcgi/*/*.5 realtime/*.5 realtime/*/*.5)
 READER := build/docs/swagger-ui-bundle.js
 READER_PACKAGE := swagger-ui-dist@5.17.14
+MQTT_JS := build/demo/mqtt.js
+MQTT_PACKAGE := mqtt@5.16.0
+CLIENT := realtime/client
 PUT    := install -C -m 644
 
 # The reader comes from npm once; it is never part of the project. Without it /docs is a plain list.
@@ -26,6 +29,17 @@ $(READER):
 	$(Q)cp build/npm/node_modules/swagger-ui-dist/swagger-ui-bundle.js $@
 	$(Q)rm -rf build/npm
 
+# The demonstration page gets its MQTT the same way; without it the page polls.
+.PHONY: demo-mqtt
+demo-mqtt: $(MQTT_JS)
+$(MQTT_JS):
+	$(call say,NPM,$(MQTT_PACKAGE))
+	$(Q)mkdir -p build/npm-demo $(@D)
+	$(Q)npm install --prefix build/npm-demo --ignore-scripts --no-audit --no-fund --loglevel=error \
+		--fetch-retries=1 --fetch-timeout=20000 $(MQTT_PACKAGE) >/dev/null
+	$(Q)cp build/npm-demo/node_modules/mqtt/dist/mqtt.esm.js $@
+	$(Q)rm -rf build/npm-demo
+
 .PHONY: install install-programs install-data install-config install-systemd uninstall
 install: install-programs install-data install-config install-systemd
 
@@ -38,11 +52,14 @@ install-programs: all
 # A function that is gone from the source must not be applied again from an older installation.
 install-data:
 	$(Q)rm -rf $(SHARE)/sql
-	$(Q)install -d $(SHARE)/docs $(MAN)/man5 $(MAN)/man8 $(addprefix $(SHARE)/sql/,migrations functions views demo)
+	$(Q)install -d $(SHARE)/docs $(SHARE)/demo/plaza/lib $(MAN)/man5 $(MAN)/man8 $(addprefix $(SHARE)/sql/,migrations functions views demo)
 	$(Q)$(PUT) sql/bootstrap.sql $(SHARE)/sql/
 	$(Q)for d in migrations functions views demo; do \
 		for f in sql/$$d/*; do [ ! -f $$f ] || $(PUT) $$f $(SHARE)/sql/$$d/; done; done
 	$(Q)$(PUT) etc/docs/* $(wildcard build/docs/*) $(SHARE)/docs/
+	$(Q)$(PUT) $(CLIENT)/demo/* $(wildcard $(MQTT_JS)) $(SHARE)/demo/
+	$(Q)$(PUT) $(CLIENT)/package.json $(CLIENT)/plaza.js $(CLIENT)/plaza.d.ts $(SHARE)/demo/plaza/
+	$(Q)$(PUT) $(CLIENT)/lib/*.js $(SHARE)/demo/plaza/lib/
 	$(Q)if [ -r /usr/share/dict/cracklib-small ] && [ deploy/mkpasswords -nt $(SHARE)/common-passwords.txt ]; \
 		then deploy/mkpasswords $(SHARE)/common-passwords.txt; fi
 	$(Q)for f in $(MAN8); do $(PUT) $$f $(MAN)/man8/; done

@@ -38,6 +38,7 @@ banner() {
 
 		Plaza is running ($web_server, $web_workers workers).
 		  API       $url/api/v1
+		  Demo      $url/demo/
 		  Reader    $url/docs/
 		  Health    $url/health/ready
 		  MQTT      mqtt://127.0.0.1:$mqtt_port  ws://127.0.0.1:$http_port/mqtt

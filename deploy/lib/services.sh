@@ -30,7 +30,7 @@ configure() {
 	[ -e "$passwords" ] || passwords=
 	values=(
 		"DIR=$dir" "ETC=$dir/conf/nginx" "RUN=$sockets" "LIB=$inst/usr/lib/plaza" "SECRETS=$dir/conf"
-		"BLOB=$dir/data/blob" "REVOKED=$dir/data/broker/revocations" "DOCS=$inst/usr/share/plaza/docs" "CACHE=$dir/cache" "LOG=$dir/log"
+		"BLOB=$dir/data/blob" "REVOKED=$dir/data/broker/revocations" "DOCS=$inst/usr/share/plaza/docs" "DEMO=$inst/usr/share/plaza/demo" "CACHE=$dir/cache" "LOG=$dir/log"
 		"REDIS_DIR=$dir/tmp" "REDIS_ACL=$dir/conf/users.acl" "CONF=$dir/conf/plaza.conf" "CORES=$(nproc)"
 		"LISTEN=127.0.0.1:$http_port" "SERVER_NAME=localhost" "PUBLIC_URL=$public"
 		"WEB_WORKERS=$web_workers" "WEB_QUEUE=$((web_workers * 32))"

@@ -177,7 +177,8 @@ def test_r16_trace_is_off(env):
     assert_problem(get(env, "/info", method="TRACE"), 405, "method-not-allowed")
 
 
-@pytest.mark.parametrize("path", ["/_blob/", "/_blob/x", "/_error/404", "/.git/config", "/docs/../conf/plaza.conf"])
+@pytest.mark.parametrize("path", ["/_blob/", "/_blob/x", "/_error/404", "/.git/config", "/docs/../conf/plaza.conf",
+                                  "/demo/../conf/plaza.conf"])
 def test_inner_paths_are_not_found(env, path):
     assert get(env, path)[0] in (400, 404)
 
@@ -194,7 +195,7 @@ def test_the_version_of_the_server_is_not_told(env):
         assert values(get(env, path)[1], "Server") in (["nginx"], ["Apache"])
 
 
-@pytest.mark.parametrize("path", ["/info", "/nowhere", "/docs/", "/docs", "/mqtt", LONG])
+@pytest.mark.parametrize("path", ["/info", "/nowhere", "/docs/", "/docs", "/demo/", "/demo", "/mqtt", LONG])
 def test_r10_each_security_header_comes_once(env, path):
     status, pairs, _ = get(env, "/" + "a" * 9000 if path is LONG else path)
     for name in SECURITY:
@@ -261,6 +262,19 @@ def test_docs_are_served_with_a_policy(env):
     assert "script-src 'self'" in values(pairs, "Content-Security-Policy")[0]
     assert get(env, "/docs/docs.js")[0] == 200
     assert get(env, "/docs")[0] in (301, 308)
+
+
+def test_the_demonstration_is_served_with_a_strict_policy(env):
+    status, pairs, body = get(env, "/demo/")
+    assert status == 200 and b"demo.js" in body
+    policy = values(pairs, "Content-Security-Policy")[0]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    for name, kind in (("demo.js", "javascript"), ("demo.css", "text/css"), ("icon.svg", "image/svg+xml"),
+                       ("plaza/plaza.js", "javascript"), ("plaza/lib/store.js", "javascript")):
+        status, pairs, _ = get(env, "/demo/" + name)
+        assert status == 200 and kind in values(pairs, "Content-Type")[0], name
+    assert get(env, "/demo")[0] in (301, 308)
+    assert get(env, "/demo/nowhere.js")[0] == 404
 
 
 @pytest.mark.parametrize("path", ["/mqtt", "/ws", "/ws/chat"])
