@@ -1,7 +1,8 @@
 #!/bin/sh
 # Other people's programs against Plaza: run.sh BUILD. Reads the documents with tools from npm, runs the tour of the
-# README, a whole trade and the client library on a stack with demonstration data, behind nginx or (WEB=apache) Apache.
-# PLAZA_TEST_ENV names the env file of a stack that runs already.
+# README, a whole trade, the client library and the demonstration page (in Chromium; pictures go to
+# BUILD/results/demo) on a stack with demonstration data, behind nginx or (WEB=apache) Apache. PLAZA_TEST_ENV names the
+# env file of a stack that runs already.
 set -u
 build=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../.." || exit
@@ -25,7 +26,10 @@ else
 fi
 tests/interop/tour.sh "$dir" || status=1
 node tests/interop/shop.mjs "$dir" || status=1
-PLAZA_RUN=$dir node --test --test-reporter=./tests/interop/lines.mjs tests/interop/library.test.mjs || status=1
+for test in library demo; do
+	PLAZA_RUN=$dir PLAZA_SHOTS=$build/results/demo${WEB:+-$WEB} node --test --test-reporter=./tests/interop/lines.mjs \
+		"tests/interop/$test.test.mjs" || status=1
+done
 if [ -z "${PLAZA_TEST_ENV:-}" ]; then
 	deploy/run stop --dir "$dir"
 	if [ $status = 0 ]; then
