@@ -28,6 +28,7 @@ const TEMPORARY = { "rate-limited": 429, unavailable: 503, internal: 500 };
 export class Plaza extends Emitter {
 	#place = null; // { us, epoch }
 	#started = false;
+	#starting = null;
 	#buffer = new Map(); // us -> event, while something before it is missing
 	#syncing = null;
 	#again = false;
@@ -41,6 +42,7 @@ export class Plaza extends Emitter {
 	#status = "stopped";
 	#syncTimer;
 	#offGlobals = () => {};
+	#leave = null; // gives up our turn, or waiting for it
 
 	/**
 	 * url: of the site; mqtt: the module MQTT.js, without it everything goes by polling; storage: where tokens, the place
@@ -104,6 +106,8 @@ export class Plaza extends Emitter {
 		const { me } = this.store;
 		await this.stop();
 		await this.rest.signOut();
+		this.outbox?.drop();
+		this.outbox = null;
 		if (me)
 			await Promise.all(["place", "outbox"].map((what) => this.storage.remove(`${this.name}.${me.id}.${what}`)));
 		this.store.clear();
@@ -128,17 +132,18 @@ export class Plaza extends Emitter {
 	/** Loads the state and keeps it up to date until stop(). */
 	async start() {
 		if (this.#started) return;
+		this.#starting ??= this.#start();
+		try {
+			await this.#starting;
+		} finally {
+			this.#starting = null;
+		}
+	}
+
+	async #start() {
 		const me = await this.rest.me();
 		const key = `${this.name}.${me.id}`;
-		this.outbox = new Outbox({
-			storage: this.storage,
-			key: `${key}.outbox`,
-			timing: this.timing,
-			changed: () => this.store.touch("outbox"),
-			publish: (e) => this.publish("send", { chatId: e.chatId, ...e.d }, e.cmid),
-			post: (e) => this.#post(e),
-		});
-		await this.outbox.load();
+		await this.#openOutbox(`${key}.outbox`);
 		this.#place = await this.#storedPlace(key);
 		if (!this.#place) {
 			const stand = await this.rest.sync();
@@ -151,12 +156,27 @@ export class Plaza extends Emitter {
 		this.#reachable = true;
 		this.outbox.start();
 		this.#timeSync();
-		if (this.#mode === "auto") this.link?.start();
+		if (this.#mode === "auto") this.#startLink();
 		this.#pollWhileNeeded();
 		this.#tellStatus();
 	}
 
+	/** What was promised before a pause is kept after it. */
+	async #openOutbox(key) {
+		if (this.outbox?.key === key) return;
+		this.outbox = new Outbox({
+			storage: this.storage,
+			key,
+			timing: this.timing,
+			changed: () => this.store.touch("outbox"),
+			publish: (e) => this.publish("send", { chatId: e.chatId, ...e.d }, e.cmid),
+			post: (e) => this.#post(e),
+		});
+		await this.outbox.load();
+	}
+
 	async stop() {
+		await this.#starting?.catch(() => {});
 		if (!this.#started) return;
 		this.#started = false;
 		this.#offGlobals();
@@ -168,9 +188,9 @@ export class Plaza extends Emitter {
 		this.presence.stop();
 		this.store.stop();
 		this.publish("bye", {});
-		this.link?.stop();
+		this.#stopLink();
 		this.#buffer.clear();
-		await this.#saving;
+		await Promise.all([this.#saving, this.outbox.kept()]);
 		this.#tellStatus();
 	}
 
@@ -179,9 +199,9 @@ export class Plaza extends Emitter {
 		this.#mode = mode;
 		this.rest.cut = mode === "off";
 		this.#reachable = mode !== "off";
-		if (mode !== "auto") this.link?.stop();
+		if (mode !== "auto") this.#stopLink();
 		if (this.#started && mode !== "off") {
-			if (mode === "auto") this.link?.start();
+			if (mode === "auto") this.#startLink();
 			this.outbox.wake();
 			this.#sync().catch(() => {});
 			this.#pollWhileNeeded();
@@ -210,15 +230,18 @@ export class Plaza extends Emitter {
 	}
 
 	#listen() {
-		const { document: page, addEventListener: listen, removeEventListener: forget } = globalThis;
-		if (!page || !listen) return;
-		const seen = () => this.foreground(page.visibilityState === "visible");
-		const online = () => this.wake();
-		page.addEventListener("visibilitychange", seen);
-		listen.call(globalThis, "online", online);
+		const { document: page } = globalThis;
+		if (!page || !globalThis.addEventListener) return;
+		const listeners = [
+			[page, "visibilitychange", () => this.foreground(page.visibilityState === "visible")],
+			[globalThis, "online", () => this.wake()],
+			// A page that the browser puts aside must not keep others from the connection.
+			[globalThis, "pagehide", () => this.#stopLink()],
+			[globalThis, "pageshow", () => this.network(this.#mode)],
+		];
+		for (const [target, type, listener] of listeners) target.addEventListener(type, listener);
 		this.#offGlobals = () => {
-			page.removeEventListener("visibilitychange", seen);
-			forget.call(globalThis, "online", online);
+			for (const [target, type, listener] of listeners) target.removeEventListener(type, listener);
 		};
 	}
 
@@ -236,6 +259,37 @@ export class Plaza extends Emitter {
 	}
 
 	// ---- the connection ----
+
+	/**
+	 * A session has one connection; a second one would end the first. Tabs that share a session take turns: one is
+	 * live, the others poll until it is gone.
+	 */
+	#startLink() {
+		if (!this.link || this.#leave) return;
+		const locks = globalThis.navigator?.locks;
+		if (!locks) {
+			this.link.start();
+			return;
+		}
+		const turn = new AbortController();
+		const gone = new Promise((resolve) => {
+			this.#leave = () => {
+				this.#leave = null;
+				turn.abort();
+				resolve();
+			};
+		});
+		const hold = () => {
+			this.link.start();
+			return gone;
+		};
+		locks.request(`${this.name}.link.${this.rest.tokens.sessionId}`, { signal: turn.signal }, hold).catch(() => {}); // we no longer wait for it
+	}
+
+	#stopLink() {
+		this.link?.stop();
+		this.#leave?.();
+	}
 
 	#linkReady() {
 		this.#reachable = true;
@@ -257,11 +311,11 @@ export class Plaza extends Emitter {
 
 	async #revoked(reason) {
 		this.emit("revoked", reason);
-		this.link.stop();
+		this.#stopLink();
 		try {
 			await this.rest.refresh();
 			await new Pause().sleep(REVOKED_PAUSE_S);
-			if (this.#started && this.#mode === "auto") this.link.start();
+			if (this.#started && this.#mode === "auto") this.#startLink();
 		} catch (error) {
 			// Refused: the user was told by "signedout". Else the polls find out.
 			this.emit("trouble", error);

@@ -392,6 +392,66 @@ test("on a telephone one side is shown at a time, and nothing runs out sideways"
 	await page.waitForSelector("#seller .chat");
 });
 
+test("two tabs of one session take turns, and nobody is put off", async () => {
+	await page.setViewport(WIDE);
+	await page.reload();
+	await page.waitForSelector("html[data-ready]");
+	await status("buyer", "live");
+	const kept = await page.evaluate(() => Object.entries(sessionStorage));
+	const other = await browser.newPage();
+	await other.evaluateOnNewDocument((entries) => {
+		for (const [key, value] of entries) sessionStorage.setItem(key, value);
+	}, kept);
+	await other.goto(`${env.BASE_URL}/demo/`);
+	await other.waitForSelector("#buyer .pill[data-status=polling]");
+	const body = word();
+	await page.bringToFront();
+	await tab("buyer", "messages");
+	await page.$eval("#buyer .chat", (e) => e.click());
+	await page.waitForSelector("#buyer .composer textarea");
+	await page.type("#buyer .composer textarea", body);
+	await page.keyboard.press("Enter");
+	await has("#buyer .own .said", body);
+	await other.bringToFront();
+	await other.click("#buyer [data-tab=messages]");
+	await other.waitForFunction(
+		(b) => [...document.querySelectorAll("#buyer .preview")].some((e) => e.textContent.includes(b)),
+		{ timeout: PATIENCE_MS },
+		body,
+	);
+	assert.equal(await page.$eval("#buyer .pill", (e) => e.dataset.status), "live");
+	await page.goto("about:blank");
+	await other.waitForSelector("#buyer .pill[data-status=live]", { timeout: PATIENCE_MS });
+	await other.close();
+	await page.goto(`${env.BASE_URL}/demo/`);
+	await page.waitForSelector("html[data-ready]");
+});
+
+test("without MQTT.js the page polls", async () => {
+	const poor = await (await browser.createBrowserContext()).newPage();
+	poor.setDefaultTimeout(PATIENCE_MS);
+	await poor.setRequestInterception(true);
+	poor.on("request", (r) => (r.url().endsWith("/demo/mqtt.js") ? r.respond({ status: 404 }) : r.continue()));
+	await poor.setViewport(WIDE);
+	await poor.goto(`${env.BASE_URL}/demo/`);
+	await poor.waitForSelector("html[data-ready]");
+	for (const name of ["elena", "bruno"]) await poor.click(`[data-account=${name}]`);
+	for (const side of ["buyer", "seller"]) await poor.waitForSelector(`#${side} .pill[data-status=polling]`);
+	await poor.waitForSelector("#buyer .card");
+	await poor.$eval("#buyer .card", (e) => e.click());
+	await (await poor.waitForSelector("#buyer .ask")).click();
+	await poor.waitForSelector("#buyer .composer textarea");
+	const body = word();
+	await poor.type("#buyer .composer textarea", body);
+	await poor.keyboard.press("Enter");
+	await poor.waitForFunction(
+		(b) => [...document.querySelectorAll("#seller .preview")].some((e) => e.textContent.includes(b)),
+		{},
+		body,
+	);
+	await poor.browserContext().close();
+});
+
 test("signing out ends it", async () => {
 	await page.setViewport(WIDE);
 	await page.reload();

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Plaza } from "../../realtime/client/plaza.js";
 import { Store } from "../../realtime/client/lib/store.js";
 import { Person, assertFresh, bodies, closeAll, env, killBroker, oldBroker, sql, until } from "./rig.mjs";
 
@@ -324,6 +325,47 @@ test("unsent messages survive the program", async () => {
 		bodies(b, chat).filter((t) => texts.includes(t)),
 		texts,
 	);
+});
+
+test("a message on its way outlives a pause, and ends when the user signs out", async () => {
+	const leaving = new Person();
+	await leaving.register("client", 1);
+	const plaza = await leaving.plaza();
+	const own = (await plaza.openChat({ peerId: bruno.id })).id;
+	plaza.network("off");
+	const text = word();
+	const first = plaza.send(own, text);
+	await plaza.stop();
+	plaza.network("auto");
+	await Promise.all([plaza.start(), plaza.start()]);
+	assert.equal((await first).body, text);
+	assert.equal(plaza.outbox.size, 0);
+	plaza.network("poll");
+	plaza.http.before = (path) => {
+		if (path.endsWith("/messages")) throw new TypeError("no answer");
+	};
+	const second = plaza.send(own, word());
+	await sleep(100);
+	await plaza.signOut();
+	await assert.rejects(second, (e) => e.code === "signed-out");
+	assert.equal(leaving.devices[0].get(`plaza.${leaving.id}.outbox`), null);
+});
+
+test("a storage that is full or forbidden stops nobody", async () => {
+	const refuse = () => {
+		throw new Error("QuotaExceededError");
+	};
+	const a = await ana.plaza();
+	const broken = new Plaza({
+		url: env.BASE_URL,
+		storage: { getItem: (key) => ana.devices[0].get(key), setItem: refuse, removeItem: refuse },
+	});
+	await broken.resume();
+	await broken.start();
+	const text = word();
+	await broken.send(chat, text);
+	await has(a, text);
+	await broken.stop();
 });
 
 test("a refused message says why and does not hold up the next", async () => {

@@ -91,14 +91,21 @@ export function memoryStorage() {
 	};
 }
 
-/** localStorage, sessionStorage, AsyncStorage of React Native, or anything with get, set and remove. */
-export function asStorage(storage) {
-	if (!storage) return memoryStorage();
-	if (typeof storage.getItem !== "function") return storage;
+/**
+ * localStorage, sessionStorage, AsyncStorage of React Native, or anything with get, set and remove; one thing after the
+ * other. A storage that is full or forbidden must not stop anybody: what it should have kept is lost with the program.
+ */
+export function asStorage(given = memoryStorage()) {
+	const web = typeof given.getItem === "function";
+	let last = Promise.resolve();
+	const queued =
+		(name) =>
+		(...args) =>
+			(last = last.then(() => given[name](...args)).catch(() => null));
 	return {
-		get: (key) => storage.getItem(key),
-		set: (key, value) => storage.setItem(key, value),
-		remove: (key) => storage.removeItem(key),
+		get: queued(web ? "getItem" : "get"),
+		set: queued(web ? "setItem" : "set"),
+		remove: queued(web ? "removeItem" : "remove"),
 	};
 }
 

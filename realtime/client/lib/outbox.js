@@ -1,6 +1,7 @@
 // Messages on their way. Each has an id of its own (cmid) and is told again, over MQTT or REST, until the server has
 // answered: however often it arrives, it is one message. They survive the program when the storage does.
 import { jitter, uuid } from "./base.js";
+import { PlazaError } from "./rest.js";
 
 export class Outbox {
 	#entries = [];
@@ -8,6 +9,7 @@ export class Outbox {
 	#timers = new Map(); // chatId -> timer
 	#attempts = new Map(); // cmid -> number of the last attempt
 	#stopped = true;
+	#saving = Promise.resolve();
 
 	/** `publish(entry)` says whether it went out by MQTT; `post(entry)` gives the message or throws. */
 	constructor({ storage, key, publish, post, changed, timing }) {
@@ -15,10 +17,14 @@ export class Outbox {
 	}
 
 	async load() {
+		this.#entries = (await this.#stored()).map((entry) => ({ ...entry, tries: 0, next: 0 }));
+	}
+
+	async #stored() {
 		try {
-			this.#entries = JSON.parse(await this.storage.get(this.key)) ?? [];
+			return JSON.parse(await this.storage.get(this.key)) ?? [];
 		} catch {
-			this.#entries = [];
+			return [];
 		}
 	}
 
@@ -31,6 +37,11 @@ export class Outbox {
 		this.#stopped = true;
 		for (const timer of this.#timers.values()) clearTimeout(timer);
 		this.#timers.clear();
+	}
+
+	/** Ends when everything is kept. */
+	kept() {
+		return this.#saving;
 	}
 
 	/** Those of one conversation, in the order they were written. `error` is the code of a refused one. */
@@ -49,7 +60,7 @@ export class Outbox {
 		// Who does not look at the promise sees the refused message in the conversation.
 		sent.catch(() => {});
 		this.#entries.push(entry);
-		this.#save();
+		this.#save(entry.cmid);
 		this.#pump(chatId);
 		return Object.assign(sent, { cmid: entry.cmid });
 	}
@@ -62,7 +73,7 @@ export class Outbox {
 		this.#attempts.delete(cmid);
 		this.#waiting.get(cmid)?.resolve(message);
 		this.#waiting.delete(cmid);
-		this.#save();
+		this.#save(cmid);
 		this.#pump(entry.chatId);
 		return true;
 	}
@@ -80,7 +91,7 @@ export class Outbox {
 		this.#attempts.delete(cmid);
 		this.#waiting.get(cmid)?.reject(error);
 		this.#waiting.delete(cmid);
-		this.#save();
+		this.#save(cmid);
 		this.#pump(entry.chatId);
 		return true;
 	}
@@ -91,14 +102,22 @@ export class Outbox {
 		if (!entry) return;
 		delete entry.error;
 		Object.assign(entry, { tries: 0, next: 0 });
-		this.#save();
+		this.#save(cmid);
 		this.#pump(entry.chatId);
 	}
 
 	/** A refused one is taken away. */
 	discard(cmid) {
 		this.#entries = this.#entries.filter((e) => e.cmid !== cmid || !e.error);
-		this.#save();
+		this.#save(cmid);
+	}
+
+	/** Nobody is left to send them. */
+	drop() {
+		this.stop();
+		this.#entries = [];
+		for (const { reject } of this.#waiting.values()) reject(new PlazaError("signed-out", { title: "Signed out" }));
+		this.#waiting.clear();
 	}
 
 	/** There is a connection again: do not wait for the rest of a pause. */
@@ -107,10 +126,17 @@ export class Outbox {
 		for (const chatId of new Set(this.#entries.map((e) => e.chatId))) this.#pump(chatId);
 	}
 
-	#save() {
+	/** Only this entry changes: another tab may have some of its own in the same place. */
+	#save(cmid) {
 		this.changed();
-		const kept = this.#entries.map(({ tries: _, next: __, ...e }) => ({ ...e, tries: 0, next: 0 }));
-		this.storage.set(this.key, JSON.stringify(kept));
+		const entry = this.#entries.find((e) => e.cmid === cmid);
+		const { tries: _, next: __, ...kept } = entry ?? {};
+		this.#saving = this.#saving.then(async () => {
+			const stored = await this.#stored();
+			const at = stored.findIndex((e) => e.cmid === cmid);
+			stored.splice(at < 0 ? stored.length : at, at < 0 ? 0 : 1, ...(entry ? [kept] : []));
+			await this.storage.set(this.key, JSON.stringify(stored));
+		});
 	}
 
 	#later(entry, seconds) {
