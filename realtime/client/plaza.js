@@ -283,7 +283,9 @@ export class Plaza extends Emitter {
 			this.link.start();
 			return gone;
 		};
-		locks.request(`${this.name}.link.${this.rest.tokens.sessionId}`, { signal: turn.signal }, hold).catch(() => {}); // we no longer wait for it
+		const name = `${this.name}.link.${this.rest.tokens.sessionId}`;
+		// It fails when we no longer wait for our turn.
+		locks.request(name, { signal: turn.signal }, hold).catch(() => {});
 	}
 
 	#stopLink() {

@@ -2,8 +2,10 @@
 // in PLAZA_RUN.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Rest } from "../../realtime/client/lib/rest.js";
 import { Plaza } from "../../realtime/client/plaza.js";
 import { Store } from "../../realtime/client/lib/store.js";
 import { Person, assertFresh, bodies, closeAll, env, killBroker, oldBroker, sql, until } from "./rig.mjs";
@@ -523,6 +525,25 @@ test("events that are older than what was loaded change nothing", async () => {
 		store.messages("c").map((m) => m.body),
 		["1", "", "new"],
 	);
+});
+
+test("the types name what is there, and everything that is there", () => {
+	const types = readFileSync(new URL("../../realtime/client/plaza.d.ts", import.meta.url), "utf8");
+	for (const made of [Plaza, Store, Rest]) {
+		const [, body] = new RegExp(`export class ${made.name} .*?\\{\\n(.*?)\\n\\}`, "s").exec(types);
+		const typed = [...body.matchAll(/^\t(\w+)\(/gm)].map((m) => m[1]).filter((name) => name !== "constructor");
+		const there = Object.getOwnPropertyNames(made.prototype).filter(
+			(name) =>
+				name !== "constructor" &&
+				typeof Object.getOwnPropertyDescriptor(made.prototype, name).value === "function",
+		);
+		const inner = {
+			Plaza: [],
+			Rest: ["load", "register", "signIn", "signOut"],
+			Store: ["clear", "load", "putChat", "dropChat", "putMessages", "touch", "apply", "stop"],
+		};
+		assert.deepEqual(typed.sort(), there.filter((n) => !inner[made.name].includes(n)).sort(), made.name);
+	}
 });
 
 test("an event that the library does not know reaches the application", async () => {

@@ -2,6 +2,7 @@
 export default async function* lines(source) {
 	let count = 0;
 	for await (const { type, data } of source) {
+		if (data?.skip !== undefined) continue;
 		if (type === "test:pass" && data.nesting === 0) {
 			count += 1;
 			yield `  ok  ${data.name}\n`;

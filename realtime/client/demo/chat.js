@@ -36,12 +36,19 @@ export class ChatView {
 	constructor(side) {
 		this.side = side;
 		this.element = h("div", { class: "view messages" }, this.#list, this.#thread, this.#none);
+		side.client.on("reload", () => this.#reloaded());
 	}
 
 	leave() {
 		this.#open = null;
 		this.#older.clear();
 		this.#text.value = "";
+	}
+
+	/** The messages that were here are forgotten. */
+	#reloaded() {
+		this.#older.clear();
+		if (this.side.tab === "messages") this.draw();
 	}
 
 	get #store() {
