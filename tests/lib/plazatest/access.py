@@ -6,15 +6,10 @@ import uuid
 from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
-from plazatest.world import (BUY, PDF, CannedReply, Cart, CartLine, Category, Chat, Contact, File, FullCart, Group,
-                             GroupMember, HiddenProduct, ImageName, Invitation, Message, Notification, Offer,
-                             OlderSystem, Order, OrderGroup, Product, ProductImage, Session, Shop, ShopChat, Someone, Staff, User, category,
-                             good, goods, picture)
-from plazatest.world import (BUY, PDF, Broadcast, Cart, CartLine, Category, Chat, Contact, File, FullCart, HiddenProduct,
-                             ImageName, Message, Notification, Order, OrderGroup, Product, ProductImage, Session,
-                             Someone, User, category, goods, later, picture)
-                             OlderSystem, Order, OrderGroup, Product, ProductImage, Session, Shop, ShopChat, Someone,
-                             Staff, UploadName, User, category, good, goods, picture)
+from plazatest.world import (BUY, PDF, Broadcast, CannedReply, Cart, CartLine, Category, Chat, Contact, File,
+                             FullCart, Group, GroupMember, HiddenProduct, ImageName, Invitation, Message,
+                             Notification, Offer, OlderSystem, Order, OrderGroup, Product, ProductImage, Session,
+                             Shop, ShopChat, Someone, Staff, UploadName, User, category, good, goods, later, picture)
 
 
 @dataclass
