@@ -635,10 +635,11 @@ check_fields(const struct event_info *e)
 static void
 every_topic_carries_a_documented_message(void **state)
 {
-	(void)state;
 	unsigned carried = 0;
 	size_t n;
 	const struct event_info *e = event_rows(&n);
+
+	(void)state;
 
 	for (size_t i = 0; i < n; i++) {
 		check_fields(&e[i]);
