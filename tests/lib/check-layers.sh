@@ -34,6 +34,7 @@ foreign mosquitto_plugin.h realtime/plugin/plugin
 foreign openssl/ fcgi/io/digest fcgi/io/keys
 foreign sanitizer/ fcgi/base/arena
 foreign systemd/ fcgi/io/notify
+foreign utf8proc.h fcgi/io/fold
 foreign vips/ fcgi/tools/plaza-image
 libc assert.h ctype.h errno.h float.h inttypes.h limits.h locale.h math.h setjmp.h signal.h
 libc stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h time.h
