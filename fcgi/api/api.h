@@ -32,5 +32,9 @@ extern const struct route_table livemarket_routes;
 extern const struct route_table livemarket_chat_routes;
 extern const struct route_table ecommerce_routes;
 extern const struct route_table ecommerce_chat_routes;
+extern const struct route_table moderation_routes;
+extern const struct route_table moderation_rule_routes;
+extern const struct route_table appeal_routes;
+extern const struct route_table audit_routes;
 
 #endif

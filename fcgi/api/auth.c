@@ -200,6 +200,21 @@ register_seller(struct request *req)
 
 /* ---- login ---- */
 
+/* The password was right: the count of the attempt, which went back with the refusal, ends. */
+static enum problem
+tell_suspended(struct request *req, const struct rows *begun)
+{
+	struct q_login_clear q = { .account = rows_uuid(begun, 0, Q_LOGIN_BEGIN_ACCOUNT),
+		.seen = rows_str(begun, 0, Q_LOGIN_BEGIN_HASH),
+		.known = rows_bool(begun, 0, Q_LOGIN_BEGIN_KNOWN) };
+	struct err ignored = { 0 };
+	struct rows *rows;
+
+	log_result(req, "login_suspended", q.account);
+	(void)!q_login_clear(req->db, &q, &rows, &ignored);
+	return P_SUSPENDED;
+}
+
 /* Opens the session of somebody whose password was right. `begun` is the row of login_begin. */
 static enum problem
 login_finish(struct request *req, const struct rows *begun, bool rehash)
@@ -230,6 +245,8 @@ login_finish(struct request *req, const struct rows *begun, bool rehash)
 			.idle = o.idle_s,
 			.max = o.max_s },
 		&rows, &req->err);
+	if (p == P_SUSPENDED)
+		return tell_suspended(req, begun);
 	if (p)
 		return p;
 	struct granted g = granted_of(rows, &o);
@@ -238,9 +255,9 @@ login_finish(struct request *req, const struct rows *begun, bool rehash)
 }
 
 /*
- * An unknown address, a wrong password, a locked or suspended account and a wrong role take the
- * same steps in the same time and get the same answer: SQL gives no hash then, and comparing with
- * none costs as much as comparing with one.
+ * An unknown address, a wrong password, a locked account and a wrong role take the same steps in
+ * the same time and get the same answer: SQL gives no hash then, and comparing with none costs as
+ * much as comparing with one. That an account is suspended is told to who has its password.
  */
 static enum problem
 login_as(struct request *req, const char *role)

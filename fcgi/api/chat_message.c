@@ -2,6 +2,7 @@
 #include "api/chat.h"
 
 #include "api/api.h"
+#include "api/filter.h"
 #include "io/digest.h"
 #include "queries.h"
 
@@ -195,6 +196,22 @@ replay(struct request *req, const struct message_in *in, const struct q_message_
 	return resp_row(req, rows);
 }
 
+/*
+ * What was accepted once stays accepted: a repetition is told from a new message before a rule
+ * that has come in between can refuse it.
+ */
+static enum problem
+replay_or(struct request *req, const struct message_in *in, const struct q_message_send *q,
+	enum problem p)
+{
+	struct err refused = req->err;
+
+	if (replay(req, in, q) == P_OK)
+		return P_OK;
+	req->err = refused;
+	return p;
+}
+
 static enum problem
 offer_send(struct request *req, const struct message_in *in, const struct q_message_send *as,
 	struct rows **rows)
@@ -223,13 +240,22 @@ message_send(struct request *req)
 		.reply = in->replyTo,
 		.files = { in->fileIds.n ? in->fileIds.v : NULL, in->fileIds.n },
 		.product = in->productId };
+	struct filtered filtered;
 	struct rows *rows;
 	enum problem p = req_uuid(req, 0, &q.chat);
 
 	if (p || (p = check_content(req, in, &q)))
 		return p;
+	p = filter_message(req, q.chat, q.text, in->text.p ? "/text" : "/body", &filtered);
+	if (p == P_FILTERED)
+		return replay_or(req, in, &q, p);
+	if (p)
+		return p;
+	q.text = filtered.text;
+	filter_begin(req, &filtered);
 	p = in->price ? offer_send(req, in, &q, &rows)
 		      : q_message_send(req->db, &q, &rows, &req->err);
+	p = filter_end(req, p, &filtered, &q.cmid, NULL);
 	if (p == P_MESSAGE_CONFLICT) /* the id is taken: the same message, or another one */
 		return replay(req, in, &q);
 	return p ? p : resp_row(req, rows);
@@ -240,6 +266,7 @@ message_change(struct request *req)
 {
 	const struct message_edit *in = req->body;
 	struct q_message_change q = { .text = in->body };
+	struct filtered filtered;
 	struct rows *rows;
 	enum problem p;
 
@@ -249,7 +276,12 @@ message_change(struct request *req)
 	}
 	if ((p = req_uuid(req, 0, &q.chat)) || (p = req_uuid(req, 1, &q.message)))
 		return p;
+	if ((p = filter_message(req, q.chat, q.text, "/body", &filtered)))
+		return p;
+	q.text = filtered.text;
+	filter_begin(req, &filtered);
 	p = q_message_change(req->db, &q, &rows, &req->err);
+	p = filter_end(req, p, &filtered, NULL, &q.message);
 	return p ? p : resp_row(req, rows);
 }
 
@@ -270,16 +302,19 @@ static const struct route rows[] = {
 	{ HTTP_POST, "/chats/:id/messages", message_send, .roles = ROLE_ANY, .bare = true,
 		.body = &message_in_schema, .status = 201, .other_status = 200,
 		.returns = &message_out, .limit = LIMIT_MESSAGE, .mqtt = "send",
-		.problems = { P_BLOCKED, P_MESSAGE_CONFLICT }, .tag = "Chat", .name = "messageSend",
+		.problems = { P_BLOCKED, P_FILTERED, P_MESSAGE_CONFLICT }, .tag = "Chat",
+		.name = "messageSend",
 		.doc = "Sends a message; 200 when the same cmid was sent before" },
 	{ HTTP_PATCH, "/chats/:id/messages/:mid", message_change, .roles = ROLE_ANY, .bare = true,
 		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_MESSAGE,
-		.mqtt = "edit", .problems = { P_ALREADY_READ, P_BLOCKED }, .tag = "Chat",
-		.name = "messageEdit", .doc = "A new text, while nobody else has read it" },
+		.mqtt = "edit", .problems = { P_ALREADY_READ, P_BLOCKED, P_FILTERED },
+		.tag = "Chat", .name = "messageEdit",
+		.doc = "A new text, while nobody else has read it" },
 	{ HTTP_PUT, "/chats/:id/messages/:mid", message_change, .roles = ROLE_ANY, .bare = true,
 		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_MESSAGE,
-		.hidden = true, .problems = { P_ALREADY_READ, P_BLOCKED }, .tag = "Chat",
-		.name = "messageEditPut", .doc = "A new text, while nobody else has read it" },
+		.hidden = true, .problems = { P_ALREADY_READ, P_BLOCKED, P_FILTERED },
+		.tag = "Chat", .name = "messageEditPut",
+		.doc = "A new text, while nobody else has read it" },
 	{ HTTP_DELETE, "/chats/:id/messages/:mid", message_remove, .roles = ROLE_ANY, .bare = true,
 		.status = 204, .limit = LIMIT_MESSAGE, .mqtt = "delete",
 		.problems = { P_ALREADY_READ }, .tag = "Chat", .name = "messageDelete",

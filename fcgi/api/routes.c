@@ -30,6 +30,10 @@ const struct route_table *const route_tables[] = {
 	&livemarket_chat_routes,
 	&ecommerce_routes,
 	&ecommerce_chat_routes,
+	&moderation_routes,
+	&moderation_rule_routes,
+	&appeal_routes,
+	&audit_routes,
 };
 
 const struct facade *const facades[] = { &livemarket, &ecommerce, NULL };

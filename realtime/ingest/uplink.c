@@ -41,11 +41,12 @@ uplink_read(struct arena *a, const struct topic *topic, struct str payload, stru
 	return P_OK;
 }
 
-/* ---- who: the role of a user, remembered for half a minute ---- */
+/* ---- who: role and language of a user, remembered for half a minute ---- */
 
 static struct role_slot {
 	struct uuid user;
 	enum role role;
+	enum locale locale;
 	int64_t until_us;
 } roles[ROLE_SLOTS];
 
@@ -63,9 +64,13 @@ role_of(struct request *req, const struct uuid *user, enum role *out)
 		*slot = (struct role_slot){ *user,
 			rows_count(rows) ? role_by_name(rows_str(rows, 0, Q_ACCOUNT_ROLE_ROLE))
 					 : ROLE_NONE,
+			rows_count(rows) && str_eqz(rows_str(rows, 0, Q_ACCOUNT_ROLE_LOCALE), "es")
+				? LOCALE_ES
+				: LOCALE_EN,
 			clock_mono_us() + ROLE_LIFE_US };
 	}
 	*out = slot->role;
+	req->locale = slot->locale;
 	return P_OK;
 }
 
@@ -220,9 +225,13 @@ answer_problem(struct request *req, const struct uplink *up)
 	jsonw_obj(&w);
 	jsonw_kstr(&w, "ref", up->id.p ? up->id : STR(""));
 	jsonw_kz(&w, "code", info->slug);
-	jsonw_kz(&w, "title", info->title_en);
-	if (req->err.field_count > 0)
+	jsonw_kz(&w, "title", req->locale == LOCALE_ES ? info->title_es : info->title_en);
+	if (req->err.field_count > 0) {
 		jsonw_kz(&w, "field", req->err.fields[0].pointer);
+		jsonw_kz(&w, "reason", req->err.fields[0].code);
+	}
+	if (req->err.detail[0])
+		jsonw_kz(&w, "detail", req->err.detail);
 	if (req->err.retry_after_s > 0)
 		jsonw_kint(&w, "retryAfter", req->err.retry_after_s);
 	jsonw_obj_end(&w);

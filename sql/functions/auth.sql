@@ -180,7 +180,7 @@ DECLARE
     found_hash text;
     allowed    boolean;
 BEGIN
-    SELECT a.id, CASE WHEN a.status = 'active' AND a.role = coalesce(p_role, a.role) THEN c.password_hash END
+    SELECT a.id, CASE WHEN a.status IN ('active', 'suspended') AND a.role = coalesce(p_role, a.role) THEN c.password_hash END
     INTO account, found_hash
     FROM account AS a
     JOIN credential AS c ON c.account_id = a.id
@@ -315,6 +315,9 @@ DECLARE
 BEGIN
     UPDATE account SET last_login_at = now() WHERE id = p_account AND status = 'active' RETURNING * INTO a;
     IF NOT FOUND THEN
+        -- Who knows the password may know that.
+        PERFORM raise_problem('account-suspended', 'POST /auth/appeals takes an appeal.')
+        FROM account WHERE id = p_account AND status = 'suspended';
         PERFORM raise_problem('invalid-credentials');
     END IF;
     -- One more than are kept would stay, so the least recent goes.

@@ -182,6 +182,14 @@ BEGIN
     RETURN feed_append(me, 'user:block', '{"userId":"' || p_user || '","on":' || p_on || '}');
 END $$;
 
+-- A message with the ten before and the ten after it, as they are now.
+CREATE OR REPLACE FUNCTION chat_excerpt(p_chat uuid, p_seq bigint) RETURNS text
+LANGUAGE sql STABLE SET search_path = plaza, pg_temp AS $$
+    SELECT '[' || coalesce(string_agg(m.doc, ',' ORDER BY m.seq), '') || ']'
+    FROM message AS m
+    WHERE m.chat_id = p_chat AND m.seq BETWEEN p_seq - 10 AND p_seq + 10
+$$;
+
 -- A case for the moderators, with the ten messages before and after the one that is reported, or the last ones.
 CREATE OR REPLACE FUNCTION user_report(p_id uuid, p_user uuid, p_chat uuid, p_seq bigint, p_reason text, p_note text,
                                        OUT body text, OUT events text)
@@ -203,9 +211,7 @@ BEGIN
         IF NOT FOUND THEN
             PERFORM raise_problem('not-found');
         END IF;
-        SELECT '[' || coalesce(string_agg(m.doc, ',' ORDER BY m.seq), '') || ']' INTO said
-        FROM message AS m
-        WHERE m.chat_id = p_chat AND m.seq BETWEEN middle - 10 AND middle + 10;
+        said := chat_excerpt(p_chat, middle);
     END IF;
     INSERT INTO report (id, reporter_id, target_id, chat_id, seq, reason, note, snapshot, snapshot_hash)
     VALUES (p_id, me, p_user, p_chat, p_seq, p_reason, p_note, said, sha256(convert_to(said, 'UTF8')));

@@ -22,6 +22,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
     SELECT a.role FROM account AS a WHERE a.id = p_account AND a.deleted_at IS NULL
 $$;
 
+CREATE OR REPLACE FUNCTION account_locale(p_account uuid) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+    SELECT a.locale FROM account AS a WHERE a.id = p_account
+$$;
+
 -- Rounded to the minute: nobody needs to know more.
 CREATE OR REPLACE FUNCTION presence_left(p_account uuid) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
@@ -59,5 +64,5 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
           WHERE s.revoked_at > now() - make_interval(secs => p_seconds)) AS r
 $$;
 
-GRANT EXECUTE ON FUNCTION ingest_own(), account_role(uuid), presence_left(uuid), presence_visible(uuid, uuid[]),
+GRANT EXECUTE ON FUNCTION ingest_own(), account_role(uuid), account_locale(uuid), presence_left(uuid), presence_visible(uuid, uuid[]),
     feed_stand(uuid), revoked_recent(int) TO plaza_web;

@@ -2,9 +2,9 @@
 -- Takes what shards of the uplink are free and tells, as bits, which are ours.
 SELECT ingest_own() AS shards;
 
--- query: account_role (account uuid) maybe read -> role text
--- The role of an account, also of a suspended one, for a request whose sender the broker has verified.
-SELECT account_role(:account) AS role
+-- query: account_role (account uuid) maybe read -> role text, locale text
+-- Role and language of an account, also of a suspended one, for a request whose sender the broker has verified.
+SELECT account_role(:account) AS role, account_locale(:account) AS locale
 WHERE account_role(:account) IS NOT NULL;
 
 -- query: presence_left (account uuid) maybe -> last_seen text

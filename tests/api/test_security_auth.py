@@ -79,7 +79,7 @@ def test_r25_every_refusal_looks_the_same(users, sql):
     tries = {
         "wrong password": (LOGIN, credentials(known, WRONG)),
         "unknown": (LOGIN, {"email": f"nobody-{uuid.uuid4().hex}@plaza.example", "password": PASSWORD}),
-        "suspended": (LOGIN, credentials(suspended)),
+        "suspended": (LOGIN, credentials(suspended, WRONG)),
         "locked": (LOGIN, credentials(locked)),
         "wrong door": (LOGIN + "/admin", credentials(known)),
     }
@@ -87,6 +87,9 @@ def test_r25_every_refusal_looks_the_same(users, sql):
     assert shapes["unknown"][0] == 401
     for name, got in shapes.items():
         assert got == shapes["unknown"], name
+    # Who has the password is told, and gets nothing but that.
+    told = users.anonymous().post(LOGIN, credentials(suspended))
+    assert told.problem == "account-suspended" and "accessToken" not in told.text
 
 
 def test_r25_attempts_on_unknown_addresses_leave_the_same_trace(users, sql):

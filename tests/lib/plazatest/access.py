@@ -6,10 +6,11 @@ import uuid
 from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
-from plazatest.world import (BUY, PDF, Broadcast, CannedReply, Cart, CartLine, Category, Chat, Contact, File,
-                             FullCart, Group, GroupMember, HiddenProduct, ImageName, Invitation, Message,
-                             Notification, Offer, OlderSystem, Order, OrderGroup, Product, ProductImage, Session,
-                             Shop, ShopChat, Someone, Staff, UploadName, User, category, good, goods, later, picture)
+from plazatest.world import (BUY, PDF, Appeal, AuditRow, Broadcast, CannedReply, Cart, CartLine, Case, Category, Chat,
+                             Contact, File, FullCart, Group, GroupMember, HiddenProduct, ImageName, Invitation,
+                             Message, Notification, Offer, OlderSystem, Order, OrderGroup, Product, ProductImage,
+                             Rule, Sanction, Session, Shop, ShopChat, Someone, Staff, UploadName, User, category,
+                             good, goods, later, picture, reported_chat, warning)
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Entry:
     body: object = None                           # (world, actor, ids) -> JSON body; None = no body
     upload: object = None                         # (world, actor, ids) -> (files, fields) of a multipart body
     query: object = ""                            # or (world, actor) -> str
+    query: object = ""                            # or (world, actor) -> query
     token: object = None                          # (world, actor) -> headers that the route needs
     own: dict = field(default_factory=dict)       # role: status on its own object, where it is not success
     deleted: int = 404                            # of one that was deleted
@@ -101,6 +103,16 @@ def old_words(w, a, ids):
 
 def somebody(w):
     return w.actor("client", 6).user["id"]
+
+
+def suspended(w, _actor, _ids):
+    """Somebody new: an appeal is made once."""
+    who, judge = w.users.client(), w.actor("moderator", 8)
+    case = f"/api/v1/users/{who.user['id']}/report"
+    queue = "/api/v1/admin/moderation/reports/" + w.actor("client", 7).post(case, {"reason": "spam"}).json["id"]
+    assert judge.post(queue + "/claim").status == 200
+    assert judge.post(queue + "/resolve", {"action": "suspend", "note": "No"}).status == 200
+    return {"email": who.email, "password": who.password, "body": "No"}
 
 
 NOBODY = frozenset()
@@ -251,6 +263,25 @@ TABLE = {
     "connectionList": Entry(), "connectionCounts": Entry(),
     "broadcastList": Entry(), "broadcastDelete": Entry(path={"id": Broadcast()}),
     "broadcastCreate": Entry(body=lambda w, a, ids: {"text": "T", "until": later()}),
+    "caseList": Entry(),
+    "caseOpen": Entry(path={"id": Case()}),
+    "caseClaim": Entry(path={"id": Case(claim=False)}),
+    "caseRelease": Entry(path={"id": Case()}),
+    "caseResolve": Entry(path={"id": Case()}, body=lambda w, a, ids: {"action": "warn", "note": "No"}),
+    # Without a case only an administrator, who says why, is let in.
+    "caseMessages": Entry(query=reported_chat),
+    "filterList": Entry(),
+    "filterCreate": Entry(body=lambda w, a, ids: {"kind": "word", "pattern": f"w {uuid.uuid4()}", "action": "flag"}),
+    "filterPatch": Entry(path={"id": Rule()}, body=lambda w, a, ids: {"action": "mask"}),
+    "filterDelete": Entry(path={"id": Rule()}),
+    "sanctionList": Entry(),
+    "appealCreate": Entry(body=lambda w, a, ids: {"sanctionId": warning(w, w.actor("moderator", 8), a), "body": "No"},
+                          members={"/sanctionId": Sanction()}, sees_all=NOBODY),
+    "appealOfSuspended": Entry(body=suspended, signs_in=True),
+    "appealList": Entry(),
+    "appealDecide": Entry(path={"id": Appeal()}, body=lambda w, a, ids: {"outcome": "uphold", "note": "No"}),
+    "auditList": Entry(), "auditVerify": Entry(),
+    "auditGet": Entry(path={"id": AuditRow()}),
     "realtimeSession": Entry(body=lambda w, a, ids: {"device": "test"}),
 
     "livemarketRegister": Entry(body=registration_by_username, signs_in=True),

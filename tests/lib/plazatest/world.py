@@ -370,6 +370,92 @@ class CannedReply(Kind):
 
     def remove(self, w, ident):
         w.sql("DELETE FROM canned_reply WHERE id = %s", (ident,))
+class Case(Kind):
+    """A case that the moderator or administrator has claimed; the queue is everybody's there."""
+    table = "report"
+    strangers = ()
+    remove = None
+
+    def __init__(self, claim=True):
+        self.claim = claim
+
+    def make(self, w, owner, ids):
+        if owner.role not in ("admin", "moderator"):
+            return None
+        made = good(w.actor("client", 7).post(f"/api/v1/users/{w.users.client().user['id']}/report",
+                                              {"reason": "spam"}))["id"]
+        if self.claim:
+            good(owner.post(f"/api/v1/admin/moderation/reports/{made}/claim"))
+        return made
+
+
+class Appeal(Kind):
+    """One against a warning that another moderator made."""
+    table = "appeal"
+    strangers = ()
+    remove = None
+
+    def make(self, w, owner, ids):
+        if owner.role not in ("admin", "moderator"):
+            return None
+        judge, warned = w.actor("moderator", 8), w.users.client()
+        sanction = warning(w, judge, warned)
+        return good(warned.post("/api/v1/appeals", {"sanctionId": sanction, "body": "No"}))["id"]
+
+
+class Sanction(Kind):
+    """A warning."""
+    table = "sanction"
+    remove = None
+
+    def make(self, w, owner, ids):
+        return None if owner.role == "service" else warning(w, w.actor("moderator", 8), owner)
+
+
+def warning(w, judge, target):
+    case = good(w.actor("client", 7).post(f"/api/v1/users/{target.user['id']}/report", {"reason": "spam"}))["id"]
+    queue = f"/api/v1/admin/moderation/reports/{case}"
+    good(judge.post(queue + "/claim"))
+    good(judge.post(queue + "/resolve", {"action": "warn", "note": "No"}))
+    return w.sql("SELECT id::text FROM sanction WHERE report_id = %s", (case,))[0][0]
+
+
+def reported_chat(w, owner):
+    """The query of a look into a conversation: of a moderator through a case, of others with a reason."""
+    def open_one():
+        a, b = w.actor("client", 7), w.users.client()
+        chat = good(a.post("/api/v1/chats", {"peerId": b.user["id"]}))["id"]
+        return chat, b
+    chat, b = w.once("reported chat", open_one)
+    if owner.role != "moderator":
+        return f"?chatId={chat}&reason=because+of+the+law"
+    case = good(w.actor("client", 7).post(f"/api/v1/users/{b.user['id']}/report", {"reason": "spam", "chatId": chat}))["id"]
+    good(owner.post(f"/api/v1/admin/moderation/reports/{case}/claim"))
+    return f"?reportId={case}"
+
+
+class Rule(Kind):
+    table = "moderation_rule"
+    strangers = ()
+
+    def make(self, w, owner, ids):
+        return None if owner.role != "admin" else good(owner.post("/api/v1/admin/moderation/filters", {
+            "kind": "word", "pattern": f"word {uuid.uuid4()}", "action": "flag"}))["id"]
+
+    def remove(self, w, ident):
+        w.sql("DELETE FROM moderation_rule WHERE id = %s", (ident,))
+
+
+class AuditRow(Kind):
+    table = None
+    strangers = ()
+    remove = None
+
+    def make(self, w, owner, ids):
+        if owner.role != "admin":
+            return None
+        Rule().make(w, owner, ids)
+        return str(good(owner.get("/api/v1/admin/audit?limit=1"))["items"][0]["id"])
 
 
 class Notification(Kind):
