@@ -298,6 +298,84 @@ cache_hit(struct cache *c, struct str key, int window_s, int64_t *count, int64_t
 	return result;
 }
 
+/* ---- buckets: a sorted set with one member, whose score is when the bucket will be empty ---- */
+
+#define POUR_COMMANDS 3 /* for each bucket */
+#define BUCKET_MEMBER STR("t")
+
+struct pour_texts {
+	char now[NUMBER_MAX], cost[NUMBER_MAX], life[NUMBER_MAX];
+};
+
+/* An empty bucket is as one that is empty now; GT lets no clock turn another's time back. */
+static void
+pour_one(struct command *out, const struct cache_bucket *b, int64_t now_us, struct pour_texts *t)
+{
+	int64_t life_ms = (b->room_us + b->cost_us) / 1000 + 1000;
+
+	out[0] = (struct command){ { STR("ZADD"), b->key, STR("GT"), number(t->now, now_us),
+		BUCKET_MEMBER } };
+	out[1] = (struct command){ { STR("ZINCRBY"), b->key, number(t->cost, b->cost_us),
+		BUCKET_MEMBER } };
+	out[2] = (struct command){ { STR("PEXPIRE"), b->key, number(t->life, life_ms) } };
+}
+
+static bool
+read_levels(const redisReply *r, struct cache_bucket *buckets, size_t n, int64_t now_us)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct str score = text_of(r->element[POUR_COMMANDS * i + 1]);
+		char *end;
+
+		if (!score.p)
+			return false;
+		double empty_at = strtod(score.p, &end);
+		if (*end)
+			return false;
+		buckets[i].over_us = (int64_t)empty_at - now_us - buckets[i].room_us;
+	}
+	return true;
+}
+
+enum cache_result
+cache_pour(struct cache *c, struct cache_bucket *buckets, size_t n, int64_t now_us)
+{
+	struct command cmds[POUR_COMMANDS * CACHE_BUCKETS_MAX + 2] = { { { STR("MULTI") } } };
+	struct pour_texts texts[CACHE_BUCKETS_MAX];
+	bool taken = true;
+
+	CHECK(n > 0 && n <= CACHE_BUCKETS_MAX);
+	for (size_t i = 0; i < n; i++)
+		pour_one(&cmds[1 + POUR_COMMANDS * i], &buckets[i], now_us, &texts[i]);
+	cmds[1 + POUR_COMMANDS * n] = (struct command){ { STR("EXEC") } };
+	redisReply *r = transact(c, cmds, POUR_COMMANDS * n + 2);
+	if (!r)
+		return CACHE_DOWN;
+	bool good = read_levels(r, buckets, n, now_us);
+	freeReplyObject(r);
+	if (!good)
+		return CACHE_DOWN;
+	for (size_t i = 0; i < n; i++)
+		taken = taken && buckets[i].over_us <= 0;
+	/* What is refused leaves nothing behind, or who goes on trying would never be heard. */
+	return taken ? CACHE_OK : cache_unpour(c, buckets, n);
+}
+
+enum cache_result
+cache_unpour(struct cache *c, const struct cache_bucket *buckets, size_t n)
+{
+	struct command cmds[CACHE_BUCKETS_MAX + 2] = { { { STR("MULTI") } } };
+	char back[CACHE_BUCKETS_MAX][NUMBER_MAX];
+
+	CHECK(n > 0 && n <= CACHE_BUCKETS_MAX);
+	for (size_t i = 0; i < n; i++)
+		cmds[1 + i] = (struct command){ { STR("ZINCRBY"), buckets[i].key,
+			number(back[i], -buckets[i].cost_us), BUCKET_MEMBER } };
+	cmds[1 + n] = (struct command){ { STR("EXEC") } };
+	redisReply *r = transact(c, cmds, n + 2);
+	return done(r);
+}
+
 enum cache_result
 cache_set(struct cache *c, struct str key, struct str value, int ttl_s)
 {

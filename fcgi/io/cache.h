@@ -40,6 +40,27 @@ const char *cache_error(const struct cache *c);
 enum cache_result cache_hit(
 	struct cache *c, struct str key, int window_s, int64_t *count, int64_t *left_s);
 
+/*
+ * A leaking bucket: a hit adds `cost_us` to a level that falls by one each microsecond, and is
+ * taken while the level is at most `room_us`. Buckets are full after room_us / cost_us hits at
+ * once, then take one every cost_us.
+ */
+struct cache_bucket {
+	struct str key;
+	int64_t cost_us, room_us;
+	int64_t over_us; /* out: what the level is above its room, so how long to wait; <= 0: taken
+			  */
+};
+#define CACHE_BUCKETS_MAX 4
+/*
+ * One hit in each of the buckets, in one MULTI block: race-free without a script. A hit that any
+ * of them refuses counts in none. `now_us` must be of one clock for all who share the keys.
+ */
+enum cache_result cache_pour(
+	struct cache *c, struct cache_bucket *buckets, size_t n, int64_t now_us);
+/* Takes a hit back. */
+enum cache_result cache_unpour(struct cache *c, const struct cache_bucket *buckets, size_t n);
+
 enum cache_result cache_set(struct cache *c, struct str key, struct str value, int ttl_s);
 enum cache_result cache_get(struct cache *c, struct arena *a, struct str key, struct str *value);
 /* A set whose members each have a time limit (sorted by their end): presence, watchers. */

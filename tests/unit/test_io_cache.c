@@ -11,6 +11,7 @@
 #define PASSWORD "s3cret of the test"
 #define PROCESSES 8
 #define HITS_EACH 500
+#define POURS_EACH 60
 #define ADMITTED 100
 #define ARENA_LIMIT (1u << 20)
 
@@ -211,6 +212,105 @@ many_processes_admit_exactly_the_limit(void **state)
 	assert_int_equal(cache_hit(c, STR("shared"), 60, &count, &left), CACHE_OK);
 	assert_int_equal(count, PROCESSES * HITS_EACH + 1);
 	cache_free(c);
+	munmap(admitted, size);
+}
+
+#define SECOND INT64_C(1000000)
+#define HOUR (INT64_C(3600) * SECOND)
+
+static bool
+poured(struct cache *c, struct cache_bucket *b, size_t n, int64_t now_us)
+{
+	assert_int_equal(cache_pour(c, b, n, now_us), CACHE_OK);
+	for (size_t i = 0; i < n; i++)
+		if (b[i].over_us > 0)
+			return false;
+	return true;
+}
+
+static void
+a_bucket_takes_its_room_at_once_and_then_as_it_leaks(void **state)
+{
+	struct cache_bucket b = { .key = STR("bucket"), .cost_us = SECOND, .room_us = 3 * SECOND };
+	struct cache *c = connected();
+	int64_t now = clock_unix_ms() * 1000;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_true(poured(c, &b, 1, now));
+	/* However often it is refused, the wait grows no longer. */
+	for (int i = 0; i < 5; i++) {
+		assert_false(poured(c, &b, 1, now));
+		assert_int_equal(b.over_us, SECOND);
+	}
+	assert_false(poured(c, &b, 1, now + SECOND - 1));
+	assert_true(poured(c, &b, 1, now + SECOND));
+	assert_false(poured(c, &b, 1, now + SECOND));
+	/* An hour of silence saves up no more than the room. */
+	for (int i = 0; i < 3; i++)
+		assert_true(poured(c, &b, 1, now + HOUR));
+	assert_false(poured(c, &b, 1, now + HOUR));
+	assert_int_equal(cache_unpour(c, &b, 1), CACHE_OK);
+	assert_true(poured(c, &b, 1, now + HOUR));
+	cache_free(c);
+}
+
+static void
+a_hit_that_one_bucket_refuses_counts_in_none(void **state)
+{
+	struct cache_bucket b[2] = {
+		{ .key = STR("wide"), .cost_us = SECOND, .room_us = 2 * SECOND },
+		{ .key = STR("narrow"), .cost_us = SECOND, .room_us = SECOND },
+	};
+	struct cache *c = connected();
+	int64_t now = clock_unix_ms() * 1000;
+
+	(void)state;
+	assert_true(poured(c, b, 2, now));
+	assert_false(poured(c, b, 2, now));
+	assert_true(b[0].over_us <= 0);
+	assert_true(poured(c, b, 1, now));
+	assert_false(poured(c, b, 1, now));
+	cache_free(c);
+}
+
+static void
+pour_many(int *admitted)
+{
+	struct cache *c = cache_new(redis.socket, NULL, PASSWORD);
+	struct cache_bucket b = { .key = STR("pool"), .cost_us = HOUR, .room_us = ADMITTED * HOUR };
+
+	for (int i = 0; i < POURS_EACH; i++) {
+		if (cache_pour(c, &b, 1, clock_unix_ms() * 1000) != CACHE_OK)
+			_exit(1);
+		*admitted += b.over_us <= 0;
+	}
+	cache_free(c);
+	_exit(0);
+}
+
+static void
+many_processes_fill_a_bucket_to_its_brim(void **state)
+{
+	size_t size = PROCESSES * sizeof(int);
+	int *admitted = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t children[PROCESSES];
+	int sum = 0;
+
+	(void)state;
+	assert_true(admitted != MAP_FAILED);
+	for (int i = 0; i < PROCESSES; i++) {
+		children[i] = fork();
+		if (children[i] == 0)
+			pour_many(&admitted[i]);
+	}
+	for (int i = 0; i < PROCESSES; i++) {
+		int status = -1;
+		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+		assert_int_equal(status, 0);
+		sum += admitted[i];
+	}
+	assert_int_equal(sum, ADMITTED);
 	munmap(admitted, size);
 }
 
@@ -429,6 +529,9 @@ main(void)
 		cmocka_unit_test(a_window_counts_and_ends),
 		cmocka_unit_test(a_counter_without_an_end_gets_one),
 		cmocka_unit_test(many_processes_admit_exactly_the_limit),
+		cmocka_unit_test(a_bucket_takes_its_room_at_once_and_then_as_it_leaks),
+		cmocka_unit_test(a_hit_that_one_bucket_refuses_counts_in_none),
+		cmocka_unit_test(many_processes_fill_a_bucket_to_its_brim),
 		cmocka_unit_test(members_live_as_long_as_they_were_told),
 		cmocka_unit_test(an_answer_of_the_wrong_kind_is_no_answer),
 		cmocka_unit_test(a_wrong_password_is_told_and_breaks),

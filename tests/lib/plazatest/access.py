@@ -19,7 +19,6 @@ class Entry:
     body: object = None                           # (world, actor, ids) -> JSON body; None = no body
     upload: object = None                         # (world, actor, ids) -> (files, fields) of a multipart body
     query: object = ""                            # or (world, actor) -> str
-    query: object = ""                            # or (world, actor) -> query
     token: object = None                          # (world, actor) -> headers that the route needs
     own: dict = field(default_factory=dict)       # role: status on its own object, where it is not success
     deleted: int = 404                            # of one that was deleted
