@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "base/clock.h"
+#include "http/bucket.h"
 #include "io/json.h"
 #include "io/mqtt.h"
 #include "queries.h"
@@ -199,6 +200,8 @@ chat_open(struct request *req)
 		return p;
 	opened(req, rows, Q_CHAT_OPEN_BODY);
 	resp_status(req, rows_bool(rows, 0, Q_CHAT_OPEN_CREATED) ? 201 : 200);
+	if (!rows_bool(rows, 0, Q_CHAT_OPEN_CREATED))
+		bucket_give_back(req);
 	return resp_row(req, rows);
 }
 
@@ -441,7 +444,7 @@ static const struct route rows[] = {
 		.doc = "Conversations of the caller, newest first" },
 	{ HTTP_POST, "/chats", chat_open, .roles = ROLE_ANY, .bare = true,
 		.body = &chat_open_schema, .status = 201, .other_status = 200, .returns = &chat_out,
-		.limit = LIMIT_WRITE, .problems = { P_NOT_FOUND, P_BLOCKED }, .tag = "Chat",
+		.limit = LIMIT_OPEN, .problems = { P_NOT_FOUND, P_BLOCKED }, .tag = "Chat",
 		.name = "chatOpen",
 		.doc = "The conversation with somebody about something, 200 when it was there; "
 		       "or a new group" },

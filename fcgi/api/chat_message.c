@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "api/filter.h"
+#include "http/bucket.h"
 #include "io/digest.h"
 #include "queries.h"
 
@@ -256,6 +257,8 @@ message_send(struct request *req)
 	p = in->price ? offer_send(req, in, &q, &rows)
 		      : q_message_send(req->db, &q, &rows, &req->err);
 	p = filter_end(req, p, &filtered, &q.cmid, NULL);
+	if (p == P_NOT_FOUND)
+		bucket_spare_chat(req);
 	if (p == P_MESSAGE_CONFLICT) /* the id is taken: the same message, or another one */
 		return replay(req, in, &q);
 	return p ? p : resp_row(req, rows);
@@ -301,17 +304,17 @@ message_remove(struct request *req)
 static const struct route rows[] = {
 	{ HTTP_POST, "/chats/:id/messages", message_send, .roles = ROLE_ANY, .bare = true,
 		.body = &message_in_schema, .status = 201, .other_status = 200,
-		.returns = &message_out, .limit = LIMIT_MESSAGE, .mqtt = "send",
+		.returns = &message_out, .limit = LIMIT_SEND, .mqtt = "send",
 		.problems = { P_BLOCKED, P_FILTERED, P_MESSAGE_CONFLICT }, .tag = "Chat",
 		.name = "messageSend",
 		.doc = "Sends a message; 200 when the same cmid was sent before" },
 	{ HTTP_PATCH, "/chats/:id/messages/:mid", message_change, .roles = ROLE_ANY, .bare = true,
-		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_MESSAGE,
+		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_SEND,
 		.mqtt = "edit", .problems = { P_ALREADY_READ, P_BLOCKED, P_FILTERED },
 		.tag = "Chat", .name = "messageEdit",
 		.doc = "A new text, while nobody else has read it" },
 	{ HTTP_PUT, "/chats/:id/messages/:mid", message_change, .roles = ROLE_ANY, .bare = true,
-		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_MESSAGE,
+		.body = &message_edit_schema, .returns = &message_out, .limit = LIMIT_SEND,
 		.hidden = true, .problems = { P_ALREADY_READ, P_BLOCKED, P_FILTERED },
 		.tag = "Chat", .name = "messageEditPut",
 		.doc = "A new text, while nobody else has read it" },

@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 #include "http/app.h"
+#include "http/bucket.h"
+#include "http/route.h"
 #include "http/tally.h"
 #include "io/cache.h"
 
@@ -156,5 +158,7 @@ limit_hit(struct request *req, enum limit_class class)
 enum problem
 limit_request(struct request *req)
 {
+	if (bucket_handles(req))
+		return bucket_request(req);
 	return limit_hit(req, req->route->limit);
 }

@@ -25,7 +25,9 @@ enum limit_class {
 	LIMIT_REGISTER,
 	LIMIT_REFRESH,
 	LIMIT_WRITE,
-	LIMIT_MESSAGE,
+	LIMIT_MESSAGE, /* receipts, typing */
+	LIMIT_SEND,    /* a message of the conversation in the path; http/bucket.c */
+	LIMIT_OPEN,    /* a new conversation; http/bucket.c */
 	LIMIT_UPLOAD,
 	LIMIT_SEARCH,
 	LIMIT_CHECKOUT,

@@ -1,5 +1,6 @@
 """Rate limits (R26, R61, R62). The stack of the tests has none, so these run workers of their own that have, on its Redis."""
 import itertools
+import json
 import signal
 import time
 import uuid
@@ -160,6 +161,134 @@ def test_r62_every_class_limits_users_wherever_they_are(name, users, web, counte
         bearer = {"HTTP_AUTHORIZATION": f"Bearer {who.token}"}
         assert web.ask(0, method, path, "203.0.113.1", b"{}", **bearer)[0] != 429
         assert refused(web.ask(0, method, path, "203.0.114.1", b"{}", **bearer), name, quota, seconds)
+
+
+# ---- buckets ----
+
+CHAT_API = "/api/v1/chats"
+
+
+class Talker:
+    """A user at the worker that has limits."""
+
+    def __init__(self, users, web):
+        self.who, self.web = users.client(), web
+        self.bearer = {"HTTP_AUTHORIZATION": f"Bearer {self.who.token}"}
+
+    def post(self, path, body, address="203.0.115.1"):
+        return self.web.ask(0, "POST", path, address, json.dumps(body).encode(), **self.bearer)
+
+    def chat_with(self, peer):
+        r = self.who.post(CHAT_API, {"peerId": peer.user["id"]})
+        assert r.status in (200, 201), r
+        return r.json["id"]
+
+    def say(self, chat):
+        return self.post(f"{CHAT_API}/{chat}/messages", {"body": "hello"})
+
+
+def full(answer, name):
+    status, headers = answer
+    assert (status, headers["ratelimit"].split(";")[0]) == (429, f'"{name}"'), headers
+    assert int(headers["retry-after"]) >= 1 and headers["retry-after"] == headers["ratelimit"].rsplit("t=", 1)[1]
+    return int(headers["retry-after"])
+
+
+def test_r61_ten_messages_at_once_and_then_five_a_second(users, web):
+    a = Talker(users, web)
+    chat = a.chat_with(users.client())
+    start = time.monotonic()
+    statuses = []
+    while not statuses or statuses[-1] != 429:
+        last = a.say(chat)
+        statuses.append(last[0])
+        assert len(statuses) < 60, "messages are not limited"
+    took = time.monotonic() - start
+    assert full(last, "message-burst") == 1
+    assert 10 <= statuses.count(201) <= 11 + took * 5
+    time.sleep(1)
+    assert a.say(chat)[0] == 201, "what was refused did not count"
+    other = Talker(users, web)
+    assert other.say(other.chat_with(a.who))[0] == 201, "the bucket is the user's"
+
+
+def test_r61_a_race_fills_the_burst_exactly(users, env, folder):
+    """At a hundredth of the pace nothing leaks while it runs."""
+    slow = Pool(env, folder, 2, "web", rate_scale_percent=1)
+    try:
+        a = Talker(users, slow)
+        chats = [a.chat_with(users.client()) for _ in range(4)]
+        with futures.ThreadPoolExecutor(16) as threads:
+            got = list(threads.map(lambda n: slow.ask(n, "POST", f"{CHAT_API}/{chats[n % 4]}/messages", "203.0.115.2",
+                                                      b'{"body":"x"}', **a.bearer)[0], range(32)))
+        assert sorted(set(got)) == [201, 429] and got.count(201) == 1
+    finally:
+        slow.close()
+
+
+@pytest.fixture
+def poured(env):
+    """poured(bucket, whose, seconds): what it holds will take so long to leak."""
+    secret = (Path(env.run_dir) / "conf/redis.secret").read_text().strip()
+
+    def put(name, whose, seconds):
+        until = int((time.time() + seconds) * 1e6)
+        commands = (("AUTH", "plaza", secret), ("ZADD", f"plaza:rb:{name}:{whose}", str(until), "t"))
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(env.redis_socket)
+            for c in commands:
+                s.sendall(f"*{len(c)}\r\n".encode() + b"".join(f"${len(a)}\r\n{a}\r\n".encode() for a in c))
+                assert s.recv(100)[:1] in b"+:"
+    return put
+
+
+def test_r61_sixty_messages_and_then_one_a_second(users, web, poured):
+    a = Talker(users, web)
+    chat = a.chat_with(users.client())
+    poured("message", a.who.user["id"], 58.5)
+    assert a.say(chat)[0] == 201
+    poured("message", a.who.user["id"], 63)
+    assert 3 <= full(a.say(chat), "message") <= 5
+
+
+def test_r61_a_conversation_has_a_bucket_too_that_strangers_do_not_fill(users, web, poured):
+    a, b, stranger = (Talker(users, web) for _ in range(3))
+    chat = a.chat_with(b.who)
+    poured("chat", chat, 59.8)
+    for _ in range(3):
+        assert stranger.say(chat)[0] in (404, 429)
+    poured("chat", chat, 58)
+    assert a.say(chat)[0] == 201
+    poured("chat", chat, 62)
+    assert full(a.say(chat), "chat") >= 2
+    assert full(b.say(chat), "chat") >= 2
+    elsewhere = a.chat_with(users.client())
+    assert a.say(elsewhere)[0] == 201
+
+
+def test_r61_a_new_account_opens_few_conversations(users, web, sql):
+    a = Talker(users, web)
+    peers = [users.client() for _ in range(7)]
+    got = [a.post(CHAT_API, {"peerId": p.user["id"]}) for p in peers]
+    assert [s for s, _ in got] == [201] * 5 + [429] * 2
+    assert full(got[-1], "chat-open") > 60
+    assert a.post(CHAT_API, {"peerId": peers[0].user["id"]})[0] == 429, "nothing tells before that it is there"
+    b = Talker(users, web)
+    for _ in range(8):
+        assert b.post(CHAT_API, {"peerId": a.who.user["id"]})[0] in (200, 201), "the same one again costs nothing"
+
+
+def test_r61_without_redis_messages_are_limited_too(env, users, web):
+    """Before Redis is stopped, its worker has found it; afterwards each worker has an eighth of the room."""
+    a = Talker(users, web)
+    chat = a.chat_with(users.client())
+    redis = process.service(env, "redis")
+    process.kill(redis, signal.SIGSTOP)
+    try:
+        statuses = [a.say(chat)[0] for _ in range(20)]
+    finally:
+        process.kill(redis, signal.SIGCONT)
+    assert set(statuses) == {201, 429} and statuses.count(201) <= 5
 
 
 def test_r61_without_redis_there_is_still_a_limit(env, pool, address):

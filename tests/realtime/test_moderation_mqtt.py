@@ -1,6 +1,8 @@
 """Moderation over MQTT: what devices are told of refusals and sanctions, and moderators of their queue."""
+import socket
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,22 @@ def pair(users):
     r = a.post(API + "/chats", {"peerId": b.user["id"]})
     assert r.status == 201
     return a, b, r.json["id"]
+
+
+@pytest.fixture
+def full(env):
+    """full(bucket, whose, seconds): it leaks that long until there is room again."""
+    secret = (Path(env.run_dir) / "conf/redis.secret").read_text().strip()
+
+    def put(name, whose, seconds):
+        until = int((time.time() + 60 + seconds) * 1e6)
+        commands = (("AUTH", "plaza", secret), ("ZADD", f"plaza:rb:{name}:{whose}", str(until), "t"))
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(env.redis_socket)
+            for c in commands:
+                s.sendall(f"*{len(c)}\r\n".encode() + b"".join(f"${len(a)}\r\n{a}\r\n".encode() for a in c))
+                assert s.recv(100)[:1] in b"+:"
+    return put
 
 
 def refused(d, verb, data):
@@ -64,6 +82,18 @@ def test_words_that_are_refused_by_rest_are_refused_here(pair, device, admin):
         assert a.post(f"{API}/chats/{chat}/messages", {"body": bad}).problem == "filtered"
     finally:
         admin.delete(f"{QUEUE}/filters/{made}")
+
+
+@pytest.mark.parametrize("bucket", ["message", "message-burst", "chat"])
+def test_r61_the_buckets_are_those_of_rest(pair, device, full, bucket):
+    a, _, chat = pair
+    d = device(a)
+    full(bucket, chat if bucket == "chat" else a.user["id"], 20)
+    e = refused(d, "send", {"chatId": chat, "body": "too fast"})
+    assert e["code"] == "rate-limited" and 1 <= e["retryAfter"] <= 81
+    r = a.post(f"{API}/chats/{chat}/messages", {"body": "too fast"})
+    assert (r.status, r.problem) == (429, "rate-limited")
+    assert abs(int(r.headers["Retry-After"]) - e["retryAfter"]) <= 3
 
 
 def test_moderators_hear_of_their_queue_and_others_do_not(users, pair, judge, device):
