@@ -95,13 +95,13 @@ rule_list(struct request *req)
 	return p ? p : resp_page(req, rows, in->limit);
 }
 
-/* A rule without a letter or digit would never be found in anything. */
+/* A sign that the search does not know would be taken for a gap: "a$$" must not become "a". */
 static enum problem
 check_pattern(struct request *req, struct str pattern)
 {
 	if (!pattern.p || words_add(words_new(req->arena), pattern, FILTER_FLAG))
 		return P_OK;
-	err_field(&req->err, "/pattern", "format", "has no letter or digit");
+	err_field(&req->err, "/pattern", "format", "takes letters, digits and spaces");
 	return ERR(&req->err, P_INVALID, "empty pattern");
 }
 

@@ -79,8 +79,15 @@ words_new(struct arena *a)
 	return w;
 }
 
-/* Runs of what is no part of a word become one space, none at the ends. */
-static void
+/* What may stand between the words of a rule. Of other signs nobody knows what they are for. */
+static bool
+is_gap(uint32_t c)
+{
+	return fold_kind(c) == FOLD_SPACE || c == '-' || c == '\'' || c == '.' || c == 0x2019;
+}
+
+/* Gaps become one space, none at the ends; false when there is anything else but words. */
+static bool
 tighten(struct folded *f)
 {
 	size_t n = 0;
@@ -88,10 +95,13 @@ tighten(struct folded *f)
 	for (size_t i = 0; i < f->n; i++) {
 		if (in_word(f->c[i]))
 			f->c[n++] = f->c[i];
+		else if (!is_gap(f->c[i]))
+			return false;
 		else if (n > 0 && f->c[n - 1] != ' ')
 			f->c[n++] = ' ';
 	}
 	f->n = n > 0 && f->c[n - 1] == ' ' ? n - 1 : n;
+	return f->n > 0;
 }
 
 bool
@@ -105,9 +115,9 @@ words_add(struct words *w, struct str pattern, enum filter_action action)
 	*r = (struct rule){ .action = action,
 		.open_start = str_starts(pattern, "*"),
 		.open_end = str_ends(pattern, "*") };
+	pattern = str_sub(pattern, r->open_start, pattern.n - (r->open_end && pattern.n > 1));
 	fold_text(w->arena, pattern, &r->text);
-	tighten(&r->text);
-	if (r->text.n == 0)
+	if (!tighten(&r->text))
 		return false;
 	size_t *head = &w->heads[bucket(r->text.c[0])];
 	r->next = *head;

@@ -29,7 +29,10 @@ struct word_hit {
 
 /* Lives as long as the arena. */
 struct words *words_new(struct arena *a);
-/* False when the pattern has no letter or digit, or there are too many. */
+/*
+ * False when there are too many, or when the pattern is anything but letters, digits, and spaces,
+ * hyphens, apostrophes and full stops between them.
+ */
 bool words_add(struct words *w, struct str pattern, enum filter_action action);
 /* The first `max` hits, by their place; returns how many there are. */
 size_t words_find(const struct words *w, struct arena *a, const struct folded *f,

@@ -57,6 +57,9 @@ DECLARE
     r moderation_rule;
 BEGIN
     PERFORM rules_change();
+    IF (SELECT count(*) FROM moderation_rule AS m WHERE m.kind <> 'contact') >= 2000 THEN
+        PERFORM raise_problem('conflict', 'There are 2000 rules already.'); -- as many as a program loads
+    END IF;
     INSERT INTO moderation_rule (id, kind, pattern, language, action, enabled, note)
     VALUES (p_id, p_kind, p_pattern, p_language, p_action, p_enabled, p_note)
     RETURNING * INTO r;

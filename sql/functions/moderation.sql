@@ -236,7 +236,8 @@ BEGIN
     IF a.role IN ('admin', 'service') OR a.role = 'moderator' AND app_role() <> 'admin' THEN
         PERFORM raise_problem('forbidden', 'This account is not suspended by a moderator.');
     END IF;
-    UPDATE account SET status = 'suspended', version = version + 1, updated_at = now() WHERE id = p_account;
+    UPDATE account SET status = 'suspended', version = version + 1, updated_at = now()
+    WHERE id = p_account AND status <> 'deleted';
     RETURN sessions_end(p_account, NULL, 'suspended');
 END $$;
 

@@ -223,7 +223,8 @@ def test_an_administrator_tunes_the_classes(pair, admin, set_class, env):
 @pytest.mark.parametrize("body,pointer", [
     ({"kind": "word", "pattern": "a*", "action": "mask"}, "/pattern"), ({"kind": "pattern", "pattern": "a", "action": "mask"}, "/pattern"),
     ({"kind": "pattern", "pattern": "a*b", "action": "mask"}, "/pattern"), ({"kind": "pattern", "pattern": "**", "action": "mask"}, "/pattern"),
-    ({"kind": "word", "pattern": " ! ", "action": "mask"}, "/pattern"), ({"kind": "contact", "pattern": "phone", "action": "mask"}, "/kind"),
+    ({"kind": "word", "pattern": " ! ", "action": "mask"}, "/pattern"), ({"kind": "word", "pattern": "a$$", "action": "mask"}, "/pattern"),
+    ({"kind": "contact", "pattern": "phone", "action": "mask"}, "/kind"),
     ({"kind": "word", "pattern": "x", "action": "burn"}, "/action"), ({"kind": "word", "pattern": "x" * 101, "action": "mask"}, "/pattern")])
 def test_what_is_no_rule_is_refused(admin, body, pointer):
     r = admin.post(FILTERS, body)
@@ -247,6 +248,15 @@ def test_rules_are_listed_changed_and_removed_with_a_trace(admin, rule):
     traces = [e["action"] for e in admin.pages(f"{API}/admin/audit?objectId={made['id']}")]
     assert traces == ["filter.delete", "filter.update", "filter.create"]
     assert admin.get(FILTERS + "?cursor=x").problem == "bad-cursor"
+
+
+def test_there_are_no_more_rules_than_programs_load(admin, sql):
+    sql("INSERT INTO moderation_rule (id, kind, pattern, action, enabled) "
+        "SELECT gen_random_uuid(), 'word', 'many ' || n, 'flag', false FROM generate_series(1, 2000) AS n RETURNING 1")
+    try:
+        assert admin.post(FILTERS, {"kind": "word", "pattern": word(), "action": "flag"}).problem == "conflict"
+    finally:
+        sql("DELETE FROM moderation_rule WHERE starts_with(pattern, 'many ') RETURNING 1")
 
 
 def test_classes_of_contact_data_stay(admin):

@@ -120,6 +120,11 @@ a_rule_needs_something_to_look_for(void **state)
 	assert_false(words_add(w, STR(""), FILTER_MASK));
 	assert_false(words_add(w, STR(" ** "), FILTER_MASK));
 	assert_false(words_add(w, STR("\u200B!"), FILTER_MASK));
+	assert_false(words_add(w, STR("a$$"), FILTER_MASK));
+	assert_false(words_add(w, STR("c++"), FILTER_MASK));
+	assert_false(words_add(w, STR("a*b"), FILTER_MASK));
+	assert_true(words_add(w, STR(" *l'été-là. * "), FILTER_MASK));
+	w = words_new(arena);
 	for (size_t i = 0; i < WORD_RULES_MAX; i++)
 		assert_true(words_add(w, STR("x"), FILTER_MASK));
 	assert_false(words_add(w, STR("x"), FILTER_MASK));
