@@ -17,7 +17,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-PKG_LIB   := libpq jansson libjwt libargon2 hiredis libmosquitto libcrypto libsystemd libmagic libutf8proc
+PKG_LIB   := libpq jansson libjwt libargon2 hiredis libmosquitto libcrypto libsystemd libmagic libutf8proc libcurl
 PKG_FLAGS := $(shell pkg-config --cflags $(PKG_LIB))
 LIBS_DB   := $(shell pkg-config --libs libpq)
 LIBS_JSON := $(shell pkg-config --libs jansson)

@@ -23,6 +23,7 @@ layer realtime/relay base/ io/ relay/ queries.h topics.h events.h
 layer realtime/ingest base/ io/ http/ api/ ingest/ queries.h topics.h events.h
 foreign argon2.h fcgi/io/password
 foreign fcgiapp.h fcgi/door/fcgi
+foreign curl/ fcgi/io/fetch
 foreign hiredis/ fcgi/io/cache
 foreign jansson.h fcgi/io/json
 foreign jwt.h fcgi/io/token
