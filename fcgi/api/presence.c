@@ -24,30 +24,6 @@ static const struct field online_fields[] = {
 };
 static const struct schema online_out = SCHEMA_OUT("PresenceList", online_fields);
 
-struct str
-presence_key(struct arena *a, const char *kind, const struct uuid *user)
-{
-	char text[UUID_TEXT + 1];
-
-	uuid_text(user, text);
-	return str_of(arena_printf(a, "plaza:%s:%s", kind, text));
-}
-
-const char *
-presence_state(struct cache *c, struct arena *a, const struct uuid *user)
-{
-	struct str *live, *idle;
-	size_t live_n, idle_n;
-
-	if (cache_zlive(c, a, presence_key(a, "pres", user), &live, &live_n) != CACHE_OK)
-		return NULL;
-	if (live_n == 0)
-		return "offline";
-	if (cache_zlive(c, a, presence_key(a, "idle", user), &idle, &idle_n) != CACHE_OK)
-		return NULL;
-	return idle_n >= live_n ? "idle" : "online";
-}
-
 static void
 unwatch(struct cache *c, struct arena *a, const struct uuid *watched, const struct uuid *watcher)
 {

@@ -14,9 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FETCH_MAX 64           /* requests at a time */
-#define FETCH_PER_HOST 8       /* of them to one host, so that a slow one leaves room */
-#define FETCH_ANSWER_MAX 65536 /* bytes of an answer; what is longer is cut off */
+#define FETCH_MAX 128          /* requests at a time */
+#define FETCH_PER_HOST 32      /* of them to one host, so that a slow one leaves room */
+#define FETCH_ANSWER_MAX 16384 /* bytes of an answer; what is longer is cut off */
 #define FETCH_HEADERS_MAX 8    /* of a request */
 #define FETCH_URL_MAX 2048
 #define FETCH_HOST_MAX 255

@@ -32,7 +32,7 @@ foreign magic.h fcgi/io/sniff
 foreign mosquitto.h fcgi/io/mqtt realtime/plugin/plugin
 foreign mosquitto_broker.h realtime/plugin/plugin
 foreign mosquitto_plugin.h realtime/plugin/plugin
-foreign openssl/ fcgi/io/digest fcgi/io/ece fcgi/io/keys fcgi/io/p256
+foreign openssl/ fcgi/io/digest fcgi/io/ece fcgi/io/fcm fcgi/io/keys fcgi/io/p256
 foreign sanitizer/ fcgi/base/arena
 foreign systemd/ fcgi/io/notify
 foreign utf8proc.h fcgi/io/fold
