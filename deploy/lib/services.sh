@@ -22,8 +22,8 @@ configure() {
 	secret mqtt 32
 	secret blob 32
 	secret admin 12
-	mkdir -p "$dir/conf/keys" "$dir/conf/nginx"
-	own "$dir/conf/keys" "$dir/conf/nginx"
+	mkdir -p "$dir"/conf/{keys,push,nginx}
+	own "$dir"/conf/{keys,push,nginx}
 	[ "$limits" = on ] || scale=100000
 	[ "$web_server" = nginx ] || header=X-Sendfile
 	local passwords=$inst/usr/share/plaza/common-passwords.txt
@@ -46,6 +46,7 @@ configure() {
 	{
 		fill "$etc/plaza.conf.in" "${values[@]}"
 		echo "rate_scale_percent = $scale"
+		[ ${#settings[@]} = 0 ] || printf '%s\n' "${settings[@]}"
 	} | put 640 "$dir/conf/plaza.conf"
 	fill "$etc/mosquitto/plaza.conf.in" "${values[@]}" | put 640 "$dir/conf/mosquitto.conf"
 	fill "$etc/redis/redis.conf.in" "${values[@]}" | put 640 "$dir/conf/redis.conf"

@@ -12,6 +12,7 @@
 #include "io/mqtt.h"
 #include "io/password.h"
 #include "io/token.h"
+#include "io/webpush.h"
 
 #define BROKER_WAIT_MS 3000
 #define BROKER_STEP_MS 20
@@ -77,6 +78,24 @@ check_keys(struct ctl *c)
 }
 
 static bool
+check_push(struct ctl *c)
+{
+	const struct conf *f = c->conf;
+	struct p256 *key = NULL;
+	bool ok = true;
+
+	if (f->push_dir[0]) {
+		enum problem p = vapid_load(c->arena, f->push_dir, &key, &c->err);
+
+		ok = result(c, p, "push_dir", "the key of Web Push");
+		p256_free(key);
+	}
+	if (f->fcm_account_file[0])
+		ok = check_path("fcm_account_file", f->fcm_account_file, F_OK, S_IFREG) && ok;
+	return ok;
+}
+
+static bool
 check_files(struct ctl *c)
 {
 	const struct conf *f = c->conf;
@@ -86,6 +105,7 @@ check_files(struct ctl *c)
 	ok = check_secret(c, "blob_secret_file", f->blob_secret_file, CTL_SECRET_MIN) && ok;
 	if (f->redis_password_file[0])
 		ok = check_secret(c, "redis_password_file", f->redis_password_file, 1) && ok;
+	ok = check_push(c) && ok;
 	ok = check_path("blob_dir", f->blob_dir, R_OK | X_OK, S_IFDIR) && ok;
 	ok = check_path("image_tool", f->image_tool, X_OK, S_IFREG) && ok;
 	return result(c, password_init(f->passwords_file, &c->err), "passwords_file",

@@ -7,6 +7,7 @@
 
 #include "io/password.h"
 #include "io/token.h"
+#include "io/webpush.h"
 #include "queries.h"
 
 #define DEFAULT_CONF "/etc/plaza/plaza.conf"
@@ -45,6 +46,19 @@ keys_rotate(struct ctl *c, int argc, char **argv)
 	printf("a new key is in %s; plaza-auth signs with it when it starts again, and the others "
 	       "learn it then\n",
 		c->conf->keys_dir);
+	return CTL_OK;
+}
+
+static int
+keys_push(struct ctl *c, int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 0)
+		return CTL_USAGE;
+	if (vapid_generate(c->conf->push_dir, &c->err))
+		return ctl_fail(c, c->conf->push_dir);
+	printf("the key of Web Push is in %s; plaza-relay takes it when it starts again\n",
+		c->conf->push_dir);
 	return CTL_OK;
 }
 
@@ -137,6 +151,8 @@ static const struct command {
 		unlock, false },
 	{ { "keys", "rotate" }, "", "make a new token key; it signs from the next start on",
 		keys_rotate, false },
+	{ { "keys", "push" }, "", "make the key by which push services know Plaza, once", keys_push,
+		false },
 	{ { "config", "check" }, "", "read the configuration and look at what it names",
 		ctl_config_check, true },
 	{ { "doctor" }, "", "try every part that Plaza depends on", ctl_doctor, false },
