@@ -23,6 +23,8 @@ extern const struct route_table group_routes;
 extern const struct route_table canned_routes;
 extern const struct route_table people_routes;
 extern const struct route_table notify_routes;
+extern const struct route_table preference_routes;
+extern const struct route_table device_routes;
 extern const struct route_table realtime_routes;
 extern const struct route_table broadcast_routes;
 extern const struct route_table figure_routes;

@@ -4,10 +4,14 @@
 #include "queries.h"
 
 struct notify_query {
+	bool unread;
+	struct str type;
 	int64_t limit;
 	struct str cursor;
 };
 static const struct field notify_query_fields[] = {
+	FIELD(notify_query, unread, T_BOOL, .has_default = true, .doc = "only what is not read"),
+	FIELD(notify_query, type, T_TEXT, .max = 64, .doc = "only of this kind"),
 	FIELD(notify_query, limit, T_INT, .min = 1, .max = LIMIT_PAGE, .has_default = true,
 		.def = LIMIT_PAGE_DEFAULT),
 	FIELD(notify_query, cursor, T_TEXT),
@@ -62,14 +66,18 @@ static enum problem
 notify_list(struct request *req)
 {
 	const struct notify_query *in = req->query;
-	struct q_notification_list_after after = { .limit = (int32_t)in->limit };
+	struct q_notification_list_after after = {
+		.unread = in->unread, .type = in->type, .limit = (int32_t)in->limit
+	};
 	struct str part[CURSOR_PARTS];
 	struct rows *rows;
 	enum problem p;
 
 	if (!in->cursor.p) {
 		p = q_notification_list(req->db,
-			&(struct q_notification_list){ .limit = after.limit }, &rows, &req->err);
+			&(struct q_notification_list){
+				.unread = in->unread, .type = in->type, .limit = after.limit },
+			&rows, &req->err);
 		return p ? p : resp_page(req, rows, in->limit);
 	}
 	if ((p = cursor_get(req, in->cursor, part, 2)))
@@ -127,6 +135,15 @@ notify_delete(struct request *req)
 }
 
 static enum problem
+notify_clear(struct request *req)
+{
+	const struct notify_clear *in = req->query;
+
+	return clear(req,
+		&(struct q_notification_clear){ .id = in->upTo, .upto = true, .remove = true });
+}
+
+static enum problem
 notify_send(struct request *req)
 {
 	const struct notify_send *in = req->body;
@@ -167,6 +184,10 @@ static const struct route rows[] = {
 		.body = &notify_send_schema, .status = 201, .returns = &notification_out,
 		.limit = LIMIT_WRITE, .problems = { P_NOT_FOUND }, .hidden = true,
 		.tag = "Notifications", .name = "notify", .doc = "Tells a user something" },
+	{ HTTP_DELETE, "/notifications", notify_clear, .roles = ROLE_ANY,
+		.query = &notify_clear_schema, .status = 204, .limit = LIMIT_WRITE,
+		.problems = { P_NOT_FOUND }, .tag = "Notifications", .name = "notificationClear",
+		.doc = "Removes all, or all up to one" },
 	{ HTTP_DELETE, "/notifications/:id", notify_delete, .roles = ROLE_ANY, .status = 204,
 		.limit = LIMIT_WRITE, .tag = "Notifications", .name = "notificationDelete",
 		.doc = "Removes one" },

@@ -21,6 +21,8 @@ const struct route_table *const route_tables[] = {
 	&canned_routes,
 	&people_routes,
 	&notify_routes,
+	&preference_routes,
+	&device_routes,
 	&realtime_routes,
 	&broadcast_routes,
 	&figure_routes,

@@ -1,9 +1,11 @@
 /* Presence from the plugin's observations and the devices' own words. */
 #include "ingest/presence.h"
 
+#include "api/device.h"
 #include "api/presence.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/log.h"
 #include "events.h"
 #include "io/cache.h"
@@ -17,6 +19,7 @@
 #define LEAVE_US INT64_C(15000000)
 #define LEAVERS_MAX 4096
 #define ANSWER_MAX 4096
+#define DEVICE_NAME_MAX 100 /* bytes of a name for the user's list of devices */
 
 struct leaver {
 	struct uuid user;
@@ -275,6 +278,16 @@ compare_feed(struct presence *p, struct arena *a, const struct uplink *up)
 	uplink_answer(p->app, a, up, "feed:ahead", buf_str(&b));
 }
 
+/* Each beat of an idle device keeps the time of the first one. */
+static void
+idle_goes_on(struct presence *p, struct arena *a, const struct uuid *user)
+{
+	int64_t since = presence_idle_since(p->app->cache, a, user);
+	const char *text = arena_printf(a, "%lld", (long long)(since ? since : clock_unix_s()));
+
+	(void)cache_set(p->app->cache, presence_key(a, "since", user), str_of(text), DEVICE_TTL_S);
+}
+
 static void
 beat(struct presence *p, struct arena *a, const struct uplink *up)
 {
@@ -283,12 +296,48 @@ beat(struct presence *p, struct arena *a, const struct uplink *up)
 
 	if (!up->did.p)
 		return;
-	if (str_eqz(json_str(json_member(up->data, "state")), "idle"))
+	if (str_eqz(json_str(json_member(up->data, "state")), "idle")) {
 		(void)cache_zadd(p->app->cache, idle, up->did, DEVICE_TTL_S);
-	else
+		idle_goes_on(p, a, user);
+	} else {
 		(void)cache_zrem(p->app->cache, idle, up->did);
+		(void)cache_set(
+			p->app->cache, presence_key(a, "since", user), STR("0"), DEVICE_TTL_S);
+	}
 	came(p, a, user, up->did);
 	compare_feed(p, a, up);
+}
+
+/* A push token is one of FCM, or a PushSubscription of a browser as JSON. */
+static void
+keep_push_token(struct presence *p, struct arena *a, const struct uplink *up)
+{
+	struct device_address in = { .token = json_str(json_member(up->data, "pushToken")),
+		.name = json_str(json_member(up->data, "app")) };
+	struct db_identity who = { .user = up->topic->id, .role = "client" };
+	const struct json *doc, *keys;
+	struct err err = { 0 };
+	struct uuid session;
+	struct rows *rows;
+
+	/* A device's name is its session's id. */
+	if (in.token.n == 0 || !uuid_parse(up->did, &session))
+		return;
+	if (in.token.p[0] == '{' && !json_parse(a, in.token, &doc, &err)) {
+		keys = json_member(doc, "keys");
+		in.token = (struct str){ 0 };
+		in.endpoint = json_str(json_member(doc, "endpoint"));
+		in.p256dh = json_str(json_member(keys, "p256dh"));
+		in.auth = json_str(json_member(keys, "auth"));
+	}
+	in.name = str_sub(in.name, 0, DEVICE_NAME_MAX);
+	if (!utf8_valid(in.name))
+		in.name = (struct str){ 0 };
+	db_reset(p->app->db, a);
+	db_identity(p->app->db, &who);
+	if (device_register(p->app->conf, p->app->db, a, &session, &in, &rows, &err))
+		log_event(LOG_INFO, "push_token", LZ("code", problem_info(err.problem)->slug),
+			LZ("text", err.log));
 }
 
 /* Where the feed stands: the device compares and calls GET /sync if it must. */
@@ -299,6 +348,7 @@ hello(struct presence *p, struct arena *a, const struct uplink *up)
 	struct jsonw w;
 	struct buf b;
 
+	keep_push_token(p, a, up);
 	if (!feed_stands(p, a, &up->topic->id, &rows))
 		return;
 	buf_init(&b, a, ANSWER_MAX);

@@ -1,6 +1,6 @@
 /*
  * Presence: which devices are there, who watches whom. Kept in Redis with time
- * limits (api/presence.h), so that whatever is missed heals: the plugin reports
+ * limits (io/presence.h), so that whatever is missed heals: the plugin reports
  * edges and, once a minute, everything; applications beat once a minute.
  *
  * Somebody who leaves is announced after 15 s, so that a reconnect is silent.

@@ -207,6 +207,8 @@ BEGIN
                (two, two_us, CASE WHEN two = me THEN 'message:sent' ELSE 'message:receive' END, p_chat, v_seq))
     INSERT INTO plaza.outbox (topic, payload) VALUES ('', one_line || two_line) RETURNING id INTO v_outbox;
     events := E'0\x1f' || one_line || v_outbox || E'\x1f' || two_line;
+    PERFORM plaza.push_message(p_chat, v_seq)
+    FROM plaza.push_device AS d WHERE d.account_id = CASE WHEN one = me THEN two ELSE one END LIMIT 1;
     IF v_seq = 1 THEN
         events := events || plaza.message_first(p_chat, CASE WHEN one = me THEN two ELSE one END);
     END IF;

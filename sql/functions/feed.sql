@@ -161,23 +161,29 @@ BEGIN
             FROM (SELECT FROM notification AS n WHERE n.account_id = p_user AND n.read_at IS NULL LIMIT 1000) AS u);
 END $$;
 
--- A line for a user, and its event. The feed head is locked first, so that the count is right when two come at once.
+-- A line for a user, and its event; no event where the user wants this kind by other ways only. The feed head is locked
+-- first, so that the count is right when two come at once.
 CREATE OR REPLACE FUNCTION notify(p_user uuid, p_type text, p_title text, p_body text, p_link text, p_priority text)
 RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
-    n notification;
+    v_listed boolean := notification_wanted(p_user, p_type, false);
+    n        notification;
 BEGIN
     PERFORM FROM feed_head AS h WHERE h.account_id = p_user FOR NO KEY UPDATE;
-    INSERT INTO notification (id, account_id, type, title, body, link, priority)
-    VALUES (uuid_v7(), p_user, p_type, p_title, p_body, p_link, p_priority)
+    INSERT INTO notification (id, account_id, type, title, body, link, priority, listed, read_at)
+    VALUES (uuid_v7(), p_user, p_type, p_title, p_body, p_link, p_priority, v_listed, CASE WHEN NOT v_listed THEN now() END)
     RETURNING * INTO n;
+    PERFORM push_notification(n);
+    IF NOT v_listed THEN
+        RETURN '';
+    END IF;
     RETURN feed_append(p_user, 'notification:new', '{"id":"' || n.id || '","kind":"' || n.type
         || '","title":' || to_json(n.title) || ',"body":' || to_json(n.body)
         || coalesce(',"link":' || to_json(n.link), '') || ',"priority":"' || n.priority
         || '","unread":' || unread_count(p_user) || '}');
 END $$;
 
--- Marks as read one notification, those up to one, or all; or removes one.
+-- Marks as read one notification, those up to one, or all; or removes them.
 CREATE OR REPLACE FUNCTION notification_clear(p_id uuid, p_upto boolean, p_delete boolean, OUT unread bigint, OUT events text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
@@ -192,7 +198,9 @@ BEGIN
         END IF;
     END IF;
     IF p_delete THEN
-        DELETE FROM notification AS n WHERE n.id = p_id AND n.account_id = me;
+        DELETE FROM notification AS n
+        WHERE n.account_id = me
+          AND (p_id IS NULL OR n.id = p_id OR p_upto AND (n.created_at, n.id) <= (v_from, p_id));
     ELSE
         UPDATE notification AS n SET read_at = now()
         WHERE n.account_id = me AND n.read_at IS NULL
@@ -216,6 +224,8 @@ BEGIN
         PERFORM raise_problem('forbidden');
     ELSIF NOT EXISTS (SELECT FROM account AS a WHERE a.id = p_user AND a.status = 'active') THEN
         PERFORM raise_problem('not-found');
+    ELSIF NOT EXISTS (SELECT FROM notification_kind AS k WHERE k.type = p_type) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PZ000', MESSAGE = 'invalid', COLUMN = '/type', CONSTRAINT = 'unknown';
     END IF;
     events := notify(p_user, p_type, p_title, p_body, p_link, p_priority);
     SELECT notification_json(n) INTO body

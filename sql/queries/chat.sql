@@ -136,19 +136,26 @@ LIMIT 101;
 SELECT r.body, r.events
 FROM user_report(:id, :user, :chat, :seq, :reason, :note) AS r;
 
--- query: notification_list (limit int) many read -> body text, k1 text, k2 uuid
--- The caller's notifications, newest first.
+-- query: notification_list (unread bool, type text?, limit int) many read -> body text, k1 text, k2 uuid
+-- The caller's notifications, newest first; only unread ones, only of a kind.
 SELECT notification_json(n) AS body, n.created_at::text AS k1, n.id AS k2
 FROM notification AS n
 WHERE n.account_id = app_uid()
+  AND n.listed
+  AND (NOT :unread OR n.read_at IS NULL)
+  AND (:type::text IS NULL OR n.type = :type)
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT :limit + 1;
 
--- query: notification_list_after (at text, id uuid, limit int) many read -> body text, k1 text, k2 uuid
+-- query: notification_list_after (unread bool, type text?, at text, id uuid, limit int) many read
+--     -> body text, k1 text, k2 uuid
 -- The same behind a place.
 SELECT notification_json(n) AS body, n.created_at::text AS k1, n.id AS k2
 FROM notification AS n
 WHERE n.account_id = app_uid()
+  AND n.listed
+  AND (NOT :unread OR n.read_at IS NULL)
+  AND (:type::text IS NULL OR n.type = :type)
   AND (n.created_at, n.id) < (:at::timestamptz, :id)
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT :limit + 1;
@@ -158,7 +165,7 @@ LIMIT :limit + 1;
 SELECT '{"unread":' || unread_count(app_uid()) || '}' AS body;
 
 -- query: notification_clear (id uuid?, upto bool, remove bool) one -> unread bigint, events text
--- Marks notifications as read, or removes one.
+-- Marks notifications as read, or removes them.
 SELECT n.unread, n.events
 FROM notification_clear(:id, :upto, :remove) AS n;
 

@@ -34,7 +34,7 @@ def test_the_house_tells_a_user_something(admin, client):
 
 
 @pytest.mark.parametrize("body,pointer", [
-    ({"type": "Order Paid"}, "/type"), ({"link": "https://evil.example/"}, "/link"), ({"link": "//evil.example/"}, "/link"),
+    ({"type": "Order Paid"}, "/type"), ({"type": "order.unheard-of"}, "/type"), ({"link": "https://evil.example/"}, "/link"), ({"link": "//evil.example/"}, "/link"),
     ({"title": ""}, "/title"), ({"priority": "loud"}, "/priority"), ({"userId": "x"}, "/userId")])
 def test_a_notification_is_checked(admin, client, body, pointer):
     good = {"userId": client.user["id"], "type": "order.paid", "title": "Paid"}
@@ -44,7 +44,7 @@ def test_a_notification_is_checked(admin, client, body, pointer):
 
 
 def test_only_the_house_sends_and_only_to_users(admin, client, seller):
-    body = {"userId": client.user["id"], "type": "t", "title": "T"}
+    body = {"userId": client.user["id"], "type": "promotion", "title": "T"}
     for who in (client, seller):
         assert who.post(SEND, body).problem == "forbidden"
     assert admin.post(SEND, {**body, "userId": str(uuid.uuid4())}).problem == "not-found"
@@ -77,6 +77,42 @@ def test_removing_one(admin, client):
     assert client.delete(f"{LIST}/{made[0]['id']}").problem == "not-found"
     assert (client.get(LIST).json["items"], unread(client)) == ([made[1]], 1)
     assert events(client, "notification:clear") == [{"ids": [made[0]["id"]], "removed": True, "unread": 1}]
+
+
+def test_removing_all_up_to_one_and_all(admin, client, seller):
+    made = [tell(admin, client, f"N{i}") for i in range(4)]
+    theirs = tell(admin, seller)
+    assert client.delete(f"{LIST}?upTo={made[1]['id']}").status == 204
+    assert (client.get(LIST).json["items"], unread(client)) == (made[:1:-1], 2)
+    assert client.delete(f"{LIST}?upTo={theirs['id']}").problem == "not-found"
+    assert client.delete(LIST).status == 204 and client.delete(LIST).status == 204
+    assert (client.get(LIST).json["items"], unread(client)) == ([], 0)
+    assert events(client, "notification:clear") == [
+        {"upTo": made[1]["id"], "removed": True, "unread": 2}, {"removed": True, "unread": 0}]
+    assert seller.get(LIST).json["items"] == [theirs]
+
+
+def test_the_list_can_be_narrowed(admin, client):
+    made = [tell(admin, client, f"N{i}", type="promotion" if i % 2 else "order.paid") for i in range(6)]
+    assert client.post(f"{LIST}/{made[4]['id']}/read").status == 204
+    assert [n["title"] for n in client.pages(LIST + "?unread=true&limit=2")] == ["N5", "N3", "N2", "N1", "N0"]
+    assert [n["title"] for n in client.pages(LIST + "?type=order.paid&limit=2")] == ["N4", "N2", "N0"]
+    assert [n["title"] for n in client.pages(LIST + "?type=order.paid&unread=true&limit=1")] == ["N2", "N0"]
+    assert client.get(LIST + "?type=nothing").json["items"] == []
+    cursor = client.get(LIST + "?type=order.paid&limit=1").json["nextCursor"]
+    assert client.get(f"{LIST}?type=promotion&cursor={cursor}").problem == "bad-cursor"
+
+
+def test_old_ones_are_removed(admin, client, sql):
+    made = {days: tell(admin, client, f"{days} days") for days in (89, 91, 364, 366)}
+    for days, n in made.items():
+        sql("UPDATE notification SET created_at = now() - %s * interval '1 day' WHERE id = %s", (days, n["id"]))
+    read = tell(admin, client, "91 days, read")
+    assert client.post(f"{LIST}/{read['id']}/read").status == 204
+    sql("UPDATE notification SET created_at = now() - interval '91 days' WHERE id = %s", (read["id"],))
+    while sql("SELECT job_purge_notifications()") != [(0,)]:
+        pass
+    assert {n["title"] for n in client.get(LIST).json["items"]} == {"89 days", "91 days", "364 days"}
 
 
 def test_nobody_touches_those_of_another(admin, client, seller):

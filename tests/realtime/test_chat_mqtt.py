@@ -198,7 +198,7 @@ def test_a_history_that_no_packet_holds_comes_in_parts(pair, device):
 
 
 def test_notifications_are_cleared_over_mqtt(admin, client, device):
-    ids = [admin.post(API + "/notifications/send", {"userId": client.user["id"], "type": "t", "title": "T"}).json["id"]
+    ids = [admin.post(API + "/notifications/send", {"userId": client.user["id"], "type": "promotion", "title": "T"}).json["id"]
            for _ in range(2)]
     d = device(client)
     d.publish("nclear", {"upTo": ids[0]}, fresh())

@@ -9,8 +9,9 @@ from plazatest.http import PASSWORD
 from plazatest.world import (BUY, PDF, Appeal, AuditRow, Broadcast, CannedReply, Cart, CartLine, Case, Category, Chat,
                              Contact, File, FullCart, Group, GroupMember, HiddenProduct, ImageName, Invitation,
                              Message, Notification, Offer, OlderSystem, Order, OrderGroup, Product, ProductImage,
-                             Rule, Sanction, Session, Shop, ShopChat, Someone, Staff, UploadName, User, category,
-                             good, goods, later, picture, reported_chat, warning)
+                             PushDevice, Rule, Sanction, Session, Shop, ShopChat, Someone, Staff, UploadName, User,
+                             category, from, good, goods, import, later, picture, plazatest, push, reported_chat,
+                             subscription, warning)
 
 
 @dataclass
@@ -259,9 +260,16 @@ TABLE = {
     "notificationRead": Entry(path={"id": Notification()}, sees_all=NOBODY),
     "notificationReadAll": Entry(body=lambda w, a, ids: {}, members={"/upTo": Notification()}, sees_all=NOBODY),
     "notificationDelete": Entry(path={"id": Notification()}, sees_all=NOBODY),
+    "notificationClear": Entry(sees_all=NOBODY),
+    "preferencesGet": Entry(),
+    "preferencesPut": Entry(body=lambda w, a, ids: {"preview": True, "types": [{"type": "order.paid", "push": True}]}),
+    "pushKey": Entry(offline=True),
+    "deviceList": Entry(),
+    "devicePut": Entry(body=lambda w, a, ids: subscription()),
+    "deviceDelete": Entry(path={"id": PushDevice()}, sees_all=NOBODY),
     "sync": Entry(query="?since=0"),
     "presenceOnline": Entry(), "presenceGet": Entry(path={"userId": Contact()}, sees_all=NOBODY),
-    "notificationSend": Entry(body=lambda w, a, ids: {"userId": w.actor("client", 6).user["id"], "type": "t", "title": "T"},
+    "notificationSend": Entry(body=lambda w, a, ids: {"userId": w.actor("client", 6).user["id"], "type": "promotion", "title": "T"},
                               members={"/userId": None}),
     "platformStats": Entry(), "shopStats": Entry(),
     "connectionList": Entry(), "connectionCounts": Entry(),

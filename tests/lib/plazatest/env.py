@@ -1,6 +1,7 @@
 """Addresses of the stack under test: the `env` file that deploy/run writes into its run folder."""
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,15 @@ def run(*args):
     subprocess.run([str(ROOT / "deploy/run"), *args], check=True, cwd=ROOT, stdout=sys.stderr)
 
 
+def push_settings(folder):
+    """Push services are ours, see push.py; what pretends to be Firebase has a port of its own from the start."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    return ["--set", "push_loopback=1", "--set", f"fcm_url=http://127.0.0.1:{port}",
+            "--set", f"fcm_account_file={folder}/conf/push/fcm.json"]
+
+
 def start(workers=WORKERS):
     """The running stack named by PLAZA_TEST_ENV, or one of our own. Returns (env, stop(good))."""
     named = os.environ.get("PLAZA_TEST_ENV")
@@ -59,7 +69,7 @@ def start(workers=WORKERS):
             print(f"\nThe run folder is kept: {folder}", file=sys.stderr)
 
     args = ["--dir", folder, "--no-demo", "--no-limits", "--no-fsync", "--detach",
-            "--workers", str(workers), "--auth", "2", "--egress", "1"]
+            "--workers", str(workers), "--auth", "2", "--egress", "1", *push_settings(folder)]
     if os.environ.get("WEB") == "apache":
         args.append("--apache")
     try:

@@ -3,6 +3,7 @@ import uuid
 
 from plazatest import world
 from plazatest.http import claims_of
+from plazatest.push import subscription
 from plazatest.world import BUY, good, keyed
 
 CANARY = "canary-{}-secret"
@@ -28,6 +29,9 @@ def live(w, client, seller):
     good(seller.put(f"/api/v1/products/{hidden}", {"status": "inactive"}))
     chat = good(client.post("/api/v1/chats", {"productId": thing}))["id"]
     for who in (client, seller):
+        good(who.post("/api/v1/devices", {**subscription(f"http://127.0.0.1:9/{CANARY.format(who.name)}-{uuid.uuid4()}"),
+                                          "name": CANARY.format(who.name)}))
+        good(who.put("/api/v1/preferences", {"types": [{"type": "promotion", "push": True}]}))
         good(who.post(f"/api/v1/chats/{chat}/messages", {"cmid": str(uuid.uuid4()), "body": CANARY.format(who.name)}))
         other = w.users.client().user["id"]
         good(who.post(f"/api/v1/users/{other}/block"))

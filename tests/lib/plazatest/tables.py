@@ -16,13 +16,16 @@ OWNED = {
     "report": "reporter_id = %(me)s",
     "notification": "account_id = %(me)s",
     "connection_log": "account_id = %(me)s",
+    "notification_preference": "account_id = %(me)s",
+    "notification_setting": "account_id = %(me)s",
+    "push_device": "account_id = %(me)s",
 }
 # No program reads these by itself; functions and views of the owner do.
 CLOSED = {"appeal", "audit", "audit_head", "broadcast", "canned_reply", "cart", "cart_item", "cart_news", "chat",
           "chat_member", "chat_offer", "chat_purge", "chat_purge_stand", "credential", "erasure", "feed_default",
           "figures_told", "login_device", "login_guard", "message", "message_edit", "message_file",
           "message_reaction", "message_text", "message_text_stand", "moderation_rule", "moderation_state",
-          "order_item", "outbox", "refresh_token", "retention", "sanction", "shop_member"}
+          "order_item", "outbox", "push_count", "push_queue", "refresh_token", "retention", "sanction", "shop_member"}
 # Everybody may know them, or they hold nothing about people.
 PUBLIC = {"category", "delivery_transition", "listing", "migration", "migration_function", "order_transition",
           "product_image", "search_word", "shop", "stock"}

@@ -7,6 +7,7 @@ from PIL import Image
 
 from plazatest import tokens
 from plazatest.http import PASSWORD, claims_of
+from plazatest.push import subscription
 
 DEAD = ("expired", "revoked", "suspended")
 ALIVE = ("client", "seller", "admin", "moderator", "service")
@@ -484,6 +485,17 @@ class Broadcast(Kind):
 
     def remove(self, w, ident):
         w.sql("UPDATE broadcast SET ended_at = now() WHERE id = %s", (ident,))
+
+
+class PushDevice(Kind):
+    """Of the session that the owner uses."""
+    table = "push_device"
+
+    def make(self, w, owner, ids):
+        return None if owner.role == "service" else good(owner.post("/api/v1/devices", subscription()))["id"]
+
+    def remove(self, w, ident):
+        w.sql("DELETE FROM push_device WHERE id = %s", (ident,))
 
 
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
