@@ -7,6 +7,7 @@
 #include "io/cache.h"
 #include "io/json.h"
 #include "io/mqtt.h"
+#include "queries.h"
 
 #define OPENAPI_MAX (4 * 1024 * 1024)
 #define METRICS_MAX (2 * 1024 * 1024)
@@ -127,6 +128,32 @@ openapi_of(struct request *req)
 	return resp_json(req, buf_str(&b));
 }
 
+/* plaza-relay counts in the database, which all hosts share; without it the rest is still told. */
+static void
+print_push(struct request *req, struct buf *b)
+{
+	struct err err = { 0 };
+	struct rows *rows;
+
+	if (q_push_stats(req->db, &(struct q_push_stats){ 0 }, &rows, &err))
+		return;
+	buf_puts(b, "# HELP plaza_push_waiting Push messages that are not due or not sent yet.\n"
+		    "# TYPE plaza_push_waiting gauge\n"
+		    "# HELP plaza_push_total Push messages by what became of them; dead ones were "
+		    "given up.\n"
+		    "# TYPE plaza_push_total counter\n");
+	for (size_t i = 0; i < rows_count(rows); i++) {
+		struct str name = rows_str(rows, i, Q_PUSH_STATS_NAME);
+
+		if (str_eqz(name, "waiting"))
+			buf_puts(b, "plaza_push_waiting ");
+		else
+			buf_printf(b, "plaza_push_total{outcome=\"%.*s\"} ", STR_ARG(name));
+		buf_puti(b, rows_i64(rows, i, Q_PUSH_STATS_N));
+		buf_putc(b, '\n');
+	}
+}
+
 static enum problem
 metrics(struct request *req)
 {
@@ -134,6 +161,7 @@ metrics(struct request *req)
 
 	buf_init(&b, req->arena, METRICS_MAX);
 	metrics_print(req->app->metrics, req->app->pool, &b);
+	print_push(req, &b);
 	return resp_text(req, "text/plain; version=0.0.4; charset=utf-8", buf_str(&b));
 }
 

@@ -80,6 +80,13 @@ figures(struct relay *r, struct rows **rows, struct err *err)
 	return q_job_figures(r->db, &(struct q_job_figures){ 0 }, rows, err);
 }
 
+static enum problem
+purge_notifications(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_purge_notifications(
+		r->db, &(struct q_job_purge_notifications){ 0 }, rows, err);
+}
+
 static struct job {
 	const char *name;
 	int period_s;
@@ -98,6 +105,7 @@ static struct job {
 	{ "cart_news", 2, cart_news, 0 },
 	{ "figures", 10, figures, 0 },
 	{ "close_connections", 60, close_connections, 0 },
+	{ "purge_notifications", 600, purge_notifications, 0 },
 	{ "remove_orphans", 60, orphans_remove, 0 },
 };
 

@@ -15,6 +15,7 @@
 #include "io/mqtt.h"
 #include "io/notify.h"
 #include "queries.h"
+#include "relay/push.h"
 
 #define DEFAULT_CONF "/etc/plaza/plaza.conf"
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
@@ -79,6 +80,18 @@ leads(struct relay *r)
 	return rows_bool(rows, 0, Q_RELAY_LEAD_LEADS);
 }
 
+/* What waits for others: push messages have the time between two turns. */
+static void
+wait_turn(struct relay *r, bool lead, int ms)
+{
+	if (!r->push)
+		(void)poll(NULL, 0, ms); /* a signal ends it early */
+	else if (lead)
+		push_turn(r->push, r, ms);
+	else
+		push_idle(r->push, ms);
+}
+
 static void
 loop(struct relay *r)
 {
@@ -88,14 +101,15 @@ loop(struct relay *r)
 		bool lead = leads(r), more = false;
 		if (lead != led)
 			log_event(LOG_INFO, lead ? "leading" : "standing_by", LI("pid", getpid()));
+		if (lead && !led)
+			push_lead(r);
 		led = lead;
 		if (lead) {
 			more = sweep_run(r);
 			jobs_run(r, clock_mono_us());
 		}
 		notify_alive();
-		if (!more)
-			(void)poll(NULL, 0, TURN_MS); /* a signal ends it early */
+		wait_turn(r, lead, more ? 0 : TURN_MS);
 	}
 }
 
@@ -117,6 +131,7 @@ open_relay(struct relay *r, struct conf *conf, struct err *err)
 		.client_id = arena_printf(conf->arena, "plaza_relay_%d", (int)getpid()),
 		.username = "plaza-backend",
 		.password = secret });
+	r->push = push_new(conf);
 	return r->mqtt != NULL;
 }
 
@@ -141,6 +156,7 @@ serve(const char *conf_path)
 	notify_ready();
 	loop(&r);
 	notify_stopping();
+	push_free(r.push);
 	mqtt_free(r.mqtt);
 	blob_free(r.blobs);
 	db_close(r.db);

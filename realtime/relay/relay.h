@@ -1,4 +1,4 @@
-/* plaza-relay: the outbox sweep and the jobs, run by whichever process leads. */
+/* plaza-relay: the outbox sweep, push messages and the jobs, run by whichever process leads. */
 #ifndef PLAZA_RELAY_H
 #define PLAZA_RELAY_H
 
@@ -13,11 +13,13 @@ struct blob_store;
 struct db;
 struct rows;
 struct mqtt;
+struct push;
 
 struct relay {
 	struct db *db;
 	struct mqtt *mqtt;
 	struct blob_store *blobs;
+	struct push *push;   /* NULL = none */
 	struct arena *arena; /* of the current step */
 };
 
