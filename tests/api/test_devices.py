@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from plazatest.http import claims_of
+from plazatest.pool import Pool
 from plazatest.push import b64, fcm_token, subscription, unb64
 from plazatest.sql import connect
 
@@ -91,6 +92,28 @@ def test_addresses_are_checked(client, change, pointer):
     r = client.post(DEVICES, body)
     assert (r.status, r.problem, r.json["errors"][0]["pointer"]) == (422, "invalid", pointer)
     assert client.get(DEVICES).json["items"] == []
+
+
+@pytest.fixture(scope="module")
+def strict(env, tmp_path_factory):
+    """A worker as on a server: push services of other people only."""
+    folder = tmp_path_factory.mktemp("strict")
+    for f in (folder, folder.parent, folder.parent.parent):
+        f.chmod(0o755)
+    pool = Pool(env, folder, 1, "web", push_loopback=0)
+    yield pool
+    pool.close()
+
+
+@pytest.mark.parametrize("endpoint,status", [
+    ("https://push.example/x", 201), ("https://push.example:443/x", 201), ("http://push.example/x", 422),
+    ("https://push.example:8443/x", 422), ("https://localhost/x", 422), ("https://127.0.0.1/x", 422),
+    ("https://2130706433/x", 422), ("https://0x7f.1/x", 422), ("https://[::1]/x", 422), ("https://[::ffff:10.0.0.1]/x", 422),
+    ("https://169.254.169.254/latest/meta-data/", 422), ("https://push.example./x", 422)])
+def test_r54_only_services_of_other_people(client, strict, endpoint, status):
+    got, _ = strict.ask(0, "POST", "/api/v1/devices", body=json.dumps(subscription(endpoint)).encode(),
+                        HTTP_AUTHORIZATION=f"Bearer {client.token}")
+    assert got == status
 
 
 def test_a_point_beside_the_curve_is_refused(client):

@@ -1,6 +1,7 @@
 """Push messages: who gets them, when, what they say, and what becomes of them when a service is not well.
 
 The services are ours; presence is real: a device that is connected is online. Time is moved in the database."""
+import signal
 import threading
 import time
 import uuid
@@ -182,6 +183,17 @@ def test_who_is_idle_waits_for_what_is_left(pair, device, web):
     pair.sql("DELETE FROM push_queue WHERE account_id = %s", (pair.b.user["id"],))
     pair.send()
     assert pair.looked()[0][4] == 120
+
+
+def test_without_redis_it_waits_to_be_read(env, pair):
+    """Nobody knows whether the user is there; a late message is better than a needless one."""
+    redis = process.service(env, "redis")
+    process.kill(redis, signal.SIGSTOP)
+    try:
+        pair.send()
+        assert pair.looked()[0][4] == 120
+    finally:
+        process.kill(redis, signal.SIGCONT)
 
 
 def test_critical_ones_wait_for_nobody(admin, pair, device, web):
