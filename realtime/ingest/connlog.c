@@ -13,11 +13,12 @@
 #define WAITING_MAX 4096 /* while the database is away; what comes then is not logged */
 #define BATCH 200
 #define WAIT_US INT64_C(1000000)
+#define HEAL_US INT64_C(125000000) /* two whole snapshots */
 #define REASON_MAX 100
 #define AT_MAX 35 /* RFC 3339 with nanoseconds and an offset */
 
 struct edge {
-	const char *kind; /* "up", "down", "bye" */
+	const char *kind; /* "up", "down", "seen", "bye" */
 	const char *transport;
 	struct uuid user;
 	char did[DEVICE_ID_MAX + 1];
@@ -27,7 +28,8 @@ struct edge {
 
 struct connlog {
 	struct app *app;
-	int64_t due_us; /* 0 = nothing waits */
+	int64_t due_us;
+	int64_t heal_until_us;
 	uint64_t dropped;
 	size_t first, n;
 	struct edge ring[WAITING_MAX];
@@ -71,22 +73,42 @@ add(struct connlog *c, const struct edge *e)
 	c->ring[(c->first + c->n++) % WAITING_MAX] = *e;
 }
 
-void
-connlog_observed(struct connlog *c, const struct json *doc)
+/* `d` names the device. */
+static void
+observe(struct connlog *c, const char *kind, const struct json *d, struct str at)
 {
-	struct str did = json_str(json_member(doc, "did")), at = json_str(json_member(doc, "at"));
-	struct edge e = { .kind = json_bool(json_member(doc, "up")) ? "up" : "down",
-		.transport =
-			str_eqz(json_str(json_member(doc, "transport")), "ws") ? "ws" : "tcp" };
+	struct str did = json_str(json_member(d, "did"));
+	bool websocket = str_eqz(json_str(json_member(d, "transport")), "ws");
+	struct edge e = { .kind = kind, .transport = websocket ? "ws" : "tcp" };
 
-	/* A snapshot tells of many devices and of no edge. */
-	if (!uuid_parse(json_str(json_member(doc, "uid")), &e.user) || !device_id_valid(did) ||
+	if (!uuid_parse(json_str(json_member(d, "uid")), &e.user) || !device_id_valid(did) ||
 		at.n > AT_MAX || !clock_rfc3339_valid(at))
 		return;
 	copy(e.did, sizeof(e.did), did);
 	copy(e.at, sizeof(e.at), at);
-	copy(e.reason, sizeof(e.reason), json_str(json_member(doc, "reason")));
+	copy(e.reason, sizeof(e.reason), json_str(json_member(d, "reason")));
 	add(c, &e);
+}
+
+void
+connlog_heal(struct connlog *c)
+{
+	c->heal_until_us = clock_mono_us() + HEAL_US;
+}
+
+void
+connlog_observed(struct connlog *c, const struct json *doc)
+{
+	const struct json *live = json_member(doc, "live");
+	struct str at = json_str(json_member(doc, "at"));
+
+	if (!live) {
+		observe(c, json_bool(json_member(doc, "up")) ? "up" : "down", doc, at);
+		return;
+	}
+	if (clock_mono_us() < c->heal_until_us)
+		for (size_t i = 0; i < json_size(live); i++)
+			observe(c, "seen", json_item(live, i), at);
 }
 
 void

@@ -15,6 +15,8 @@ struct json;
 /* Never returns NULL. */
 struct connlog *connlog_new(struct app *app);
 void connlog_free(struct connlog *c);
+/* From now on edges are heard, but some were missed: the next snapshot tells who came meanwhile. */
+void connlog_heal(struct connlog *c);
 /* A message of sys/pres. */
 void connlog_observed(struct connlog *c, const struct json *doc);
 /* A device said why it goes. */

@@ -80,8 +80,10 @@ claim_shards(struct ingest *in)
 	bool took_first = (now & ~in->shards & 1) != 0;
 	in->shards = now;
 	/* What was revoked while nobody had the first shard. */
-	if (took_first)
+	if (took_first) {
 		revoked_tell(in->revoked);
+		connlog_heal(in->connlog);
+	}
 }
 
 /* A broker that is new, or was out of reach, may not know what was revoked meanwhile. */

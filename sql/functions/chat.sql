@@ -253,6 +253,7 @@ BEGIN
     PERFORM feed_lock(members || me);
     events := concat(feed_spread(ARRAY[me], 'message:sent', body, p_chat, c.last_seq),
                      feed_spread(members, 'message:receive', m.doc, p_chat, c.last_seq));
+    PERFORM push_message(p_chat, c.last_seq);
     IF c.last_seq = 1 AND c.kind = 'private' THEN
         SELECT concat(events, string_agg(message_first(p_chat, u.id), '' ORDER BY u.id)) INTO events
         FROM unnest(members) AS u (id)
@@ -319,7 +320,15 @@ BEGIN
     RETURN m;
 END $$;
 
--- Takes the message out of use as it is: its text goes to the history. Ends with a problem when somebody has read it.
+-- Puts the message as it is into the history.
+CREATE OR REPLACE FUNCTION message_keep(m message) RETURNS void
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+BEGIN
+    INSERT INTO message_edit (chat_id, seq, edit_no, body, doc) VALUES (m.chat_id, m.seq, m.edit_no, m.body, m.doc);
+    UPDATE chat SET changes = changes + 1 WHERE id = m.chat_id;
+END $$;
+
+-- The same; ends with a problem when somebody has read it.
 CREATE OR REPLACE FUNCTION message_retire(m message) RETURNS void
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 BEGIN
@@ -328,8 +337,27 @@ BEGIN
                WHERE c.id = m.chat_id AND r.read_seq >= m.seq AND other_side(c, r.account_id, m.sender_id)) THEN
         PERFORM raise_problem('already-read');
     END IF;
-    INSERT INTO message_edit (chat_id, seq, edit_no, body, doc) VALUES (m.chat_id, m.seq, m.edit_no, m.body, m.doc);
-    UPDATE chat SET changes = changes + 1 WHERE id = m.chat_id;
+    PERFORM message_keep(m);
+END $$;
+
+-- What is left shows that there was a message, and keeps its seq. Its files close to the others at once.
+CREATE OR REPLACE FUNCTION message_blank(m message) RETURNS text
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+DECLARE
+    v_doc text := message_doc(m.chat_id, m.seq, m.sender_id, m.type, '', '', iso(m.created_at), ',"deleted":true');
+BEGIN
+    UPDATE chat_member AS r SET seen = r.seen + 1
+    FROM chat AS c
+    WHERE c.id = m.chat_id AND r.chat_id = c.id AND r.from_seq < m.seq AND r.read_seq < m.seq
+      AND other_side(c, r.account_id, m.sender_id);
+    DELETE FROM message_file WHERE chat_id = m.chat_id AND seq = m.seq;
+    DELETE FROM message_reaction WHERE chat_id = m.chat_id AND seq = m.seq;
+    DELETE FROM message_text WHERE chat_id = m.chat_id AND seq = m.seq;
+    UPDATE chat_offer SET status = 'withdrawn' WHERE chat_id = m.chat_id AND seq = m.seq AND status = 'open';
+    UPDATE message AS u
+    SET body = '', extra = '', reactions = NULL, edit_no = u.edit_no + 1, deleted_at = now(), doc = v_doc
+    WHERE u.chat_id = m.chat_id AND u.seq = m.seq;
+    RETURN feed_spread(message_readers(m.chat_id, m.seq), 'message:delete', v_doc, m.chat_id, m.seq);
 END $$;
 
 CREATE OR REPLACE FUNCTION message_change(p_chat uuid, p_message uuid, p_body text, OUT body text, OUT events text)
@@ -357,29 +385,16 @@ BEGIN
     END IF;
 END $$;
 
--- What is left shows that there was a message, and keeps its seq. Its files close to the others at once.
 CREATE OR REPLACE FUNCTION message_remove(p_chat uuid, p_message uuid) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
-    m     message := message_hold(p_chat, p_message);
-    v_doc text;
+    m message := message_hold(p_chat, p_message);
 BEGIN
     IF m.deleted_at IS NOT NULL THEN
         RETURN '';
     END IF;
     PERFORM message_retire(m);
-    UPDATE chat_member AS r SET seen = r.seen + 1
-    FROM chat AS c
-    WHERE c.id = m.chat_id AND r.chat_id = c.id AND r.from_seq < m.seq AND other_side(c, r.account_id, m.sender_id);
-    DELETE FROM message_file WHERE chat_id = m.chat_id AND seq = m.seq;
-    DELETE FROM message_reaction WHERE chat_id = m.chat_id AND seq = m.seq;
-    DELETE FROM message_text WHERE chat_id = m.chat_id AND seq = m.seq;
-    UPDATE chat_offer SET status = 'withdrawn' WHERE chat_id = m.chat_id AND seq = m.seq AND status = 'open';
-    v_doc := message_doc(m.chat_id, m.seq, m.sender_id, m.type, '', '', iso(m.created_at), ',"deleted":true');
-    UPDATE message AS u
-    SET body = '', extra = '', reactions = NULL, edit_no = u.edit_no + 1, deleted_at = now(), doc = v_doc
-    WHERE u.chat_id = m.chat_id AND u.seq = m.seq;
-    RETURN feed_spread(message_readers(m.chat_id, m.seq), 'message:delete', v_doc, m.chat_id, m.seq);
+    RETURN message_blank(m);
 END $$;
 
 -- ---- receipts ----

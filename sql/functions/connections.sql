@@ -23,12 +23,16 @@ BEGIN
                             AND (l.ended_at IS NULL OR l.ended_at > now() - interval '1 minute')
                           ORDER BY l.id DESC LIMIT 1);
             CONTINUE;
+        ELSIF e.kind = 'seen' AND EXISTS (SELECT FROM connection_log AS l
+                                          WHERE l.account_id = e.account AND l.device = e.device
+                                            AND l.ended_at IS NULL) THEN
+            CONTINUE;
         END IF;
         UPDATE connection_log AS c
         SET ended_at = greatest(e.at, c.connected_at),
-            reason = CASE e.kind WHEN 'up' THEN 'replaced' ELSE coalesce(e.reason, c.reason) END
+            reason = CASE e.kind WHEN 'down' THEN coalesce(e.reason, c.reason) ELSE 'replaced' END
         WHERE c.account_id = e.account AND c.device = e.device AND c.ended_at IS NULL;
-        IF e.kind = 'up' THEN
+        IF e.kind <> 'down' THEN
             INSERT INTO connection_log (account_id, device, transport, connected_at)
             SELECT a.id, e.device, e.transport, e.at FROM account AS a WHERE a.id = e.account;
         END IF;

@@ -228,7 +228,11 @@ BEGIN
     UPDATE session SET device = '', user_agent = '', address = '' WHERE account_id = p_account;
     DELETE FROM credential WHERE account_id = p_account;
     DELETE FROM login_device WHERE account_id = p_account;
+    DELETE FROM push_device WHERE account_id = p_account;
+    DELETE FROM notification_preference WHERE account_id = p_account;
+    DELETE FROM notification_setting WHERE account_id = p_account;
     DELETE FROM notification WHERE account_id = p_account;
+    DELETE FROM connection_log WHERE account_id = p_account;
     DELETE FROM block WHERE p_account IN (blocker_id, blocked_id);
     DELETE FROM cart WHERE account_id = p_account AND status = 'open';
     DELETE FROM feed WHERE account_id = p_account;

@@ -193,8 +193,7 @@ END $$;
 CREATE OR REPLACE FUNCTION message_moderate(p_chat uuid, p_seq bigint, p_sender uuid) RETURNS text
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 DECLARE
-    m     message;
-    v_doc text;
+    m message;
 BEGIN
     PERFORM FROM chat AS c WHERE c.id = p_chat FOR NO KEY UPDATE;
     PERFORM FROM chat_member AS r WHERE r.chat_id = p_chat ORDER BY r.account_id FOR NO KEY UPDATE;
@@ -204,15 +203,8 @@ BEGIN
     ELSIF m.deleted_at IS NOT NULL THEN
         RETURN '';
     END IF;
-    INSERT INTO message_edit (chat_id, seq, edit_no, body, doc) VALUES (m.chat_id, m.seq, m.edit_no, m.body, m.doc);
-    UPDATE chat SET changes = changes + 1 WHERE id = p_chat;
-    UPDATE chat_member SET seen = seen + 1 WHERE chat_id = p_chat AND account_id <> p_sender AND read_seq < p_seq;
-    DELETE FROM message_file WHERE chat_id = p_chat AND seq = p_seq;
-    v_doc := message_doc(m.chat_id, m.seq, m.sender_id, m.type, '', '', iso(m.created_at), ',"deleted":true');
-    UPDATE message AS u
-    SET body = '', extra = '', edit_no = u.edit_no + 1, deleted_at = now(), doc = v_doc
-    WHERE u.chat_id = m.chat_id AND u.seq = m.seq;
-    RETURN chat_tell(p_chat, 'message:delete', v_doc, p_seq);
+    PERFORM message_keep(m);
+    RETURN message_blank(m);
 END $$;
 
 -- In the language of who is told.

@@ -66,9 +66,10 @@ LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 BEGIN
     INSERT INTO push_queue AS q (device_id, topic, account_id, is_chat, seq, read_seq)
     SELECT d.id, p_chat, m.account_id, true, p_seq, m.read_seq
-    FROM chat_member AS m
+    FROM chat AS c
+    JOIN chat_member AS m ON m.chat_id = c.id AND other_side(c, m.account_id, app_uid())
     JOIN push_device AS d ON d.account_id = m.account_id
-    WHERE m.chat_id = p_chat AND m.account_id <> app_uid() AND NOT m.muted AND NOT m.archived
+    WHERE c.id = p_chat AND NOT m.muted AND NOT m.archived
     ORDER BY d.id
     ON CONFLICT (device_id, topic) DO UPDATE
     SET seq = EXCLUDED.seq, read_seq = EXCLUDED.read_seq, queued_at = now(),

@@ -1,7 +1,11 @@
 """The log of connections: a line for each, closed when it ends, and how many are there now."""
+import json
 import signal
 import time
 import uuid
+from pathlib import Path
+
+import paho.mqtt.client as paho
 
 from plazatest import process
 from plazatest.mqtt import Device
@@ -116,6 +120,33 @@ def test_edges_that_were_missed_or_come_twice_do_no_harm(users, sql):
     edges(sql, [edge("down", 1), edge("up", 2, nobody), edge("bye", 2, nobody, "x"), edge("up", 3), edge("up", 5),
                 edge("down", 9, reason="expired"), edge("down", 10), edge("up", 11), edge("down", 8)])
     assert [(x["seconds"], x["reason"]) for x in log(a)] == [(0, None), (4, "expired"), (2, "replaced")]
+
+
+def test_who_came_while_nobody_listened_is_found_by_the_next_snapshot(env, users, device):
+    """The snapshot is the plugin's; here it is said in its place, for its own comes once a minute."""
+    a = users.client()
+    old = process.service(env, "ingest")
+    process.kill(old, signal.SIGSTOP)
+    d = device(a)
+    process.kill(old)
+    process.restarted(env, "ingest", old)
+    program = paho.Client(client_id=f"test-{uuid.uuid4()}")
+    program.username_pw_set("plaza-backend", (Path(env.run_dir) / "conf/mqtt.secret").read_text().strip())
+    program.connect("127.0.0.1", int(env.mqtt_port))
+    program.loop_start()
+    snapshot = {"at": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()), "live": [
+        {"uid": a.user["id"], "did": d.session["did"], "ctx": 1, "transport": "tcp"}]}
+
+    def found():
+        program.publish("sys/pres", json.dumps(snapshot))
+        time.sleep(0.3)
+        return log(a)
+    process.wait(found, 15, "a line for it")
+    program.disconnect()
+    program.loop_stop()
+    assert [x["device"] for x in logged(a, 1, 0)] == [d.session["did"]], "one, however often it was seen"
+    d.close()
+    logged(a, 1, 1)
 
 
 def test_a_storm_is_a_few_statements(env, users, sql):
