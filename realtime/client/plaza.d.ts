@@ -10,11 +10,12 @@ export interface Message {
 	chatId: string;
 	seq: number;
 	senderId: string;
-	type: "text" | "image" | "file" | "card" | (string & {});
+	type: "text" | "image" | "file" | "card" | "offer" | (string & {});
 	body: string;
 	card?: { productId: string; sellerId: string; title: string; price: Money };
 	attachments?: { id: string; kind: string; name: string; mediaType: string; size: number }[];
 	replyTo?: number;
+	reactions?: { emoji: string; count: number; userIds: string[] }[];
 	editNo?: number;
 	editedAt?: string;
 	deleted?: boolean;
@@ -33,14 +34,19 @@ export type ShownMessage = Partial<Message> &
 
 export interface Chat {
 	id: string;
-	kind: string;
-	peer?: { id: string; name: string; avatarUrl: string | null };
+	kind: "private" | "group" | (string & {});
+	title?: string | null;
+	members?: number | null;
+	peer?: { id: string; name: string; avatarUrl: string | null } | null;
 	product?: { id: string; title: string } | null;
 	lastMessage: Message | null;
 	lastSeq: number;
 	readSeq: number;
-	peerReadSeq: number;
-	peerReceivedSeq: number;
+	/** null in a group */
+	peerReadSeq: number | null;
+	peerReceivedSeq: number | null;
+	/** The user's history begins behind this. */
+	fromSeq?: number;
 	unread: number;
 	muted: boolean;
 	archived: boolean;
@@ -74,8 +80,11 @@ export interface PlazaEvent {
 
 export interface MessageInput {
 	body?: string;
-	type?: "text" | "image" | "file" | "card";
+	type?: "text" | "image" | "file" | "card" | "offer";
 	productId?: string;
+	price?: Money;
+	quantity?: number;
+	expiresInHours?: number;
 	fileIds?: string[];
 	replyTo?: number;
 }
@@ -204,6 +213,8 @@ export class Rest extends Emitter {
 	messages(chat: string, query?: { before?: number; after?: number; limit?: number }): Promise<Page<Message>>;
 	sendMessage(chat: string, message: MessageInput & { cmid?: string }): Promise<Message>;
 	editMessage(chat: string, id: string, body: string): Promise<Message>;
+	react(chat: string, id: string, emoji: string, on?: boolean): Promise<Message>;
+	answerOffer(chat: string, id: string, answer: object): Promise<Message>;
 	deleteMessage(chat: string, id: string): Promise<void>;
 	read(chat: string, seq: number): Promise<void>;
 	delivered(chat: string, seq: number): Promise<void>;
@@ -271,6 +282,7 @@ export class Plaza extends Emitter {
 	history(chatId: string, limit?: number): Promise<boolean>;
 	openChat(about: { productId?: string; peerId?: string; sellerId?: string }): Promise<Chat>;
 	editMessage(chatId: string, id: string, body: string): Promise<void>;
+	react(chatId: string, id: string, emoji: string, on?: boolean): Promise<void>;
 	deleteMessage(chatId: string, id: string): Promise<void>;
 }
 

@@ -72,7 +72,7 @@ export class Plaza extends Emitter {
 		this.link?.on("event", (event) => this.#arrived(event));
 		const publish = (verb, d, id) => this.#mode === "auto" && Boolean(this.link?.publish(verb, d, id));
 		this.publish = publish;
-		this.presence = new Presence({ publish, timing: this.timing });
+		this.presence = new Presence({ publish, place: () => this.place, timing: this.timing });
 		this.receipts = new Receipts({
 			timing: this.timing,
 			send: (kind, chatId, seq) => this.#say(kind, { chatId, seq }, () => this.rest[kind](chatId, seq)),
@@ -411,8 +411,8 @@ export class Plaza extends Emitter {
 		} else if (t === "message:repeated") {
 			this.store.putMessages(d.chatId, [d]);
 			this.outbox.settle(d.ref, d);
-		} else if (t === "session:resumed") {
-			if (d.epoch !== this.#place.epoch || d.to > this.#place.us) this.#sync().catch(() => {});
+		} else if (t === "session:resumed" || t === "feed:ahead") {
+			if (d.epoch !== this.#place.epoch || (d.to ?? d.us) > this.#place.us) this.#sync().catch(() => {});
 		} else if (t === "session:revoked") {
 			this.#revoked(d.reason);
 		}
@@ -588,10 +588,15 @@ export class Plaza extends Emitter {
 	/** The page before the oldest message that is here; false when that was the first one. */
 	async history(chatId, limit = 50) {
 		const before = this.store.lowest(chatId);
-		if (before <= 1) return false;
+		if (before <= this.#beginning(chatId)) return false;
 		const page = await this.rest.messages(chatId, { before, limit });
 		this.store.putMessages(chatId, page.items);
 		return page.nextCursor !== null;
+	}
+
+	/** Who joined a group later has no history before that. */
+	#beginning(chatId) {
+		return (this.store.chats.get(chatId)?.fromSeq ?? 0) + 1;
 	}
 
 	/** The conversation about something: { productId }, { peerId } or { sellerId }. */
@@ -604,6 +609,11 @@ export class Plaza extends Emitter {
 	/** Only while nobody else has read it. */
 	async editMessage(chatId, id, body) {
 		this.store.putMessages(chatId, [await this.rest.editMessage(chatId, id, body)]);
+	}
+
+	/** `on` false takes it back. */
+	async react(chatId, id, emoji, on = true) {
+		this.store.putMessages(chatId, [await this.rest.react(chatId, id, emoji, on)]);
 	}
 
 	deleteMessage(chatId, id) {

@@ -487,6 +487,61 @@ test("the feed is read from time to time, in the foreground, and when the broker
 	}
 });
 
+test("groups, reactions and offers fold too", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	const group = (await a.openChat({ title: "Neighbours", memberIds: [bruno.id] })).id;
+	await until("the group", () => b.store.chats.get(group)?.kind === "group");
+	const first = await a.send(group, word());
+	await a.send(group, word());
+	await until("unread", () => b.store.chats.get(group).unread === 2);
+	b.read(group, first.seq);
+	await until("one left", () => b.store.chats.get(group).unread === 1);
+	const mine = await a.send(chat, word());
+	await has(b, mine.body);
+	const seen = (who) =>
+		who.store
+			.messages(chat)
+			.at(-1)
+			.reactions?.map((r) => `${r.emoji} ${r.count}`);
+	await b.react(chat, mine.id, "👍");
+	await a.react(chat, mine.id, "👍");
+	await until("both", () => seen(a)?.[0] === "👍 2" && seen(b)?.[0] === "👍 2");
+	assert.equal(a.store.chats.get(chat).lastMessage.reactions[0].count, 2);
+	for (const who of [a, b]) {
+		await assertFresh(who);
+		await who.react(chat, mine.id, "👍", false);
+	}
+	await until("none", () => !seen(a) && !seen(b));
+	const { items } = await b.rest.categories();
+	const product = await b.rest.post("/products", {
+		categoryId: items[0].id,
+		title: `Vase ${word()}`,
+		price: { amount: 900 },
+		stock: 3,
+	});
+	const offer = await b.send(chat, { type: "offer", productId: product.id, price: { amount: 800, currency: "USD" } });
+	await until("the offer", () => a.store.messages(chat).at(-1).offer?.status === "open");
+	await a.rest.answerOffer(chat, offer.id, { action: "accept" });
+	await until("accepted", () => b.store.messages(chat).at(-1).offer.status === "accepted");
+	await assertFresh(a);
+	await assertFresh(b);
+});
+
+test("a heartbeat that is behind reads the feed", async () => {
+	const a = await ana.plaza({ timing: { beat: 0.4 } });
+	const b = await bruno.plaza();
+	await a.settled();
+	let deaf = true;
+	a.net.incoming = (e) => (deaf && e.us !== undefined ? 0 : 1);
+	const text = word();
+	await b.send(chat, text);
+	await has(a, text);
+	deaf = false;
+	assert.ok(typed(a, "feed:ahead").length > 0);
+	const beat = a.net.sent.findLast((e) => e.verb === "beat");
+	assert.ok(beat.d.us > 0 && beat.d.epoch);
+});
+
 test("events that are older than what was loaded change nothing", async () => {
 	const store = new Store({ typingLife: 6, outbox: () => [] });
 	const message = (seq, more) => ({

@@ -2,6 +2,9 @@
 import { avatar, badge, clockTime, day, empty, h, icon, money, reconcile, when } from "./ui.js";
 import { language, t } from "./words.js";
 
+/** A group has a title instead of the other one. */
+const nameOf = (chat) => chat.peer?.name ?? chat.title ?? "";
+
 const NEAR_END_PX = 80;
 const TICKS = { pending: "clock", sent: "check", delivered: "checks", read: "checks", failed: "warn" };
 
@@ -150,7 +153,7 @@ export class ChatView {
 		const last = c.lastMessage;
 		const own = last?.senderId === this.side.person.id;
 		const preview = this.#typing(c.id)
-			? h("em", {}, `${t("types", { name: c.peer?.name })}…`)
+			? h("em", {}, `${t("types", { name: nameOf(c) })}…`)
 			: !last
 				? t("writeFirst")
 				: last.deleted
@@ -167,14 +170,14 @@ export class ChatView {
 					"aria-current": c.id === this.#open ? "true" : null,
 					onclick: () => this.open(c.id),
 				},
-				avatar(c.peer?.name, h("span", { class: "presence", "data-state": this.#state(c) })),
+				avatar(nameOf(c), h("span", { class: "presence", "data-state": this.#state(c) })),
 				h(
 					"span",
 					{ class: "text" },
 					h(
 						"span",
 						{ class: "line" },
-						h("strong", {}, c.peer?.name ?? ""),
+						h("strong", {}, nameOf(c)),
 						h("time", { datetime: c.lastMessageAt }, when(c.lastMessageAt)),
 					),
 					h("span", { class: "note" }, c.product?.title ?? ""),
@@ -193,6 +196,7 @@ export class ChatView {
 
 	#drawHead() {
 		const { peer, product } = this.#chat;
+		const name = nameOf(this.#chat);
 		const focused = this.#head.contains(document.activeElement);
 		const state = this.#store.presence.get(peer?.id);
 		const word =
@@ -201,18 +205,18 @@ export class ChatView {
 				idle: t("idle"),
 				offline: state?.lastSeen ? t("lastSeen", { when: when(state.lastSeen) }) : t("offlineUser"),
 			}[state?.state] ?? "";
-		this.#scroll.setAttribute("aria-label", t("messageLog", { name: peer?.name }));
+		this.#scroll.setAttribute("aria-label", t("messageLog", { name }));
 		this.#head.replaceChildren(
 			h(
 				"button",
 				{ type: "button", class: "quiet backward", "aria-label": t("back"), onclick: () => this.#close() },
 				icon("back"),
 			),
-			avatar(peer?.name, h("span", { class: "presence", "data-state": this.#state(this.#chat) })),
+			avatar(name, h("span", { class: "presence", "data-state": this.#state(this.#chat) })),
 			h(
 				"div",
 				{},
-				h("h2", {}, peer?.name ?? ""),
+				h("h2", {}, name),
 				h("p", { class: "note", "data-presence": state?.state ?? "unknown" }, word),
 			),
 			product &&
@@ -237,7 +241,7 @@ export class ChatView {
 			...(typing
 				? [
 						h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")),
-						t("types", { name: this.#chat.peer?.name }),
+						t("types", { name: nameOf(this.#chat) }),
 					]
 				: []),
 		);
@@ -277,6 +281,8 @@ export class ChatView {
 								x.message.editNo,
 								x.message.deleted,
 								x.message.error,
+								x.message.offer?.status,
+								JSON.stringify(x.message.reactions),
 								x.first,
 								language(),
 							].join(" "),
@@ -295,7 +301,7 @@ export class ChatView {
 			h(
 				"div",
 				{ class: "paper" },
-				m.card && h("p", { class: "carded" }, h("strong", {}, m.card.title), ` ${money(m.card.price)}`),
+				this.#goods(m),
 				body && h("p", { class: "said" }, body),
 				h(
 					"p",
@@ -309,9 +315,23 @@ export class ChatView {
 							icon(TICKS[m.status]),
 						),
 				),
+				m.reactions &&
+					h(
+						"p",
+						{ class: "reactions" },
+						m.reactions.map((r) => h("span", {}, `${r.emoji} ${r.count}`)),
+					),
 			),
 			this.#actions(m),
 		);
+	}
+
+	/** A product as it was when it was shown, or an offer and what became of it. */
+	#goods(m) {
+		const goods = m.card ?? m.offer;
+		if (!goods?.title) return null;
+		const state = m.offer?.status ? ` · ${t(`offer_${m.offer.status}`)}` : "";
+		return h("p", { class: "carded" }, h("strong", {}, goods.title), ` ${money(goods.price)}${state}`);
 	}
 
 	#actions(m) {

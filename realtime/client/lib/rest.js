@@ -255,6 +255,12 @@ export class Rest extends Emitter {
 	editMessage(chat, id, body) {
 		return this.request("PATCH", `/chats/${chat}/messages/${id}`, { body: { body } });
 	}
+	react(chat, id, emoji, on = true) {
+		return this.post(`/chats/${chat}/messages/${id}/reactions`, { emoji, on });
+	}
+	answerOffer(chat, id, answer) {
+		return this.post(`/chats/${chat}/messages/${id}/offer`, answer);
+	}
 	deleteMessage(chat, id) {
 		return this.request("DELETE", `/chats/${chat}/messages/${id}`);
 	}

@@ -102,8 +102,9 @@ export class Presence {
 	#foreground = true;
 	#idle = false;
 
-	constructor({ publish, timing }) {
-		Object.assign(this, { publish, timing });
+	/** `place()` is where we are in the feed: a beat that is behind is told so. */
+	constructor({ publish, place, timing }) {
+		Object.assign(this, { publish, place, timing });
 	}
 
 	get watched() {
@@ -143,7 +144,7 @@ export class Presence {
 
 	#sayBeat() {
 		clearTimeout(this.#beatTimer);
-		if (this.#foreground && this.publish("beat", { state: this.#idle ? "idle" : "active" }))
+		if (this.#foreground && this.publish("beat", { state: this.#idle ? "idle" : "active", ...this.place() }))
 			this.#beatTimer = setTimeout(() => this.#sayBeat(), this.timing.beat * 1000);
 	}
 }

@@ -109,8 +109,9 @@ export class Store extends Emitter {
 
 	#statusOf(m, chat) {
 		if (m.senderId !== this.me?.id) return "received";
-		if (m.seq <= chat?.peerReadSeq) return "read";
-		return m.seq <= chat?.peerReceivedSeq ? "delivered" : "sent";
+		// A group tells no such places.
+		if (m.seq <= (chat?.peerReadSeq ?? 0)) return "read";
+		return m.seq <= (chat?.peerReceivedSeq ?? 0) ? "delivered" : "sent";
 	}
 
 	/** The lowest seq from which on everything is here. */
@@ -166,7 +167,10 @@ export class Store extends Emitter {
 			case "message:sent":
 			case "message:edit":
 			case "message:delete":
+			case "message:offer":
 				return this.#message(t, d);
+			case "message:reaction":
+				return this.#reaction(d);
 			case "message:delivered":
 			case "message:read":
 				return this.#receipt(t, d);
@@ -206,13 +210,33 @@ export class Store extends Emitter {
 		const next = { ...chat };
 		if (m.seq > chat.lastSeq) {
 			Object.assign(next, { lastSeq: m.seq, lastMessageAt: m.createdAt, hidden: false });
-			if (m.senderId !== this.me.id && !m.deleted) next.unread = Math.min(UNREAD_MAX, chat.unread + 1);
+			if (this.#fromOther(chat, m.senderId) && !m.deleted) next.unread = Math.min(UNREAD_MAX, chat.unread + 1);
 		}
 		if (m.seq === next.lastSeq) next.lastMessage = m;
 		this.chats.set(chat.id, next);
 		this.touch("chats", chat.id);
 		// Whether the number was there before it was counted, only the server knows.
-		if (t === "message:delete" && m.senderId !== this.me.id && m.seq > chat.readSeq) this.#mustRead(chat.id);
+		if (t === "message:delete" && this.#fromOther(chat, m.senderId) && m.seq > chat.readSeq)
+			this.#mustRead(chat.id);
+	}
+
+	/** The event tells all reactions of the message. One that is not here will come with them. */
+	#reaction({ chatId, seq, reactions }) {
+		const chat = this.chats.get(chatId);
+		const last = chat?.lastMessage?.seq === seq ? chat.lastMessage : null;
+		const had = this.known.get(chatId)?.get(seq) ?? last;
+		if (!had || had.deleted) return;
+		const { reactions: _, ...next } = had;
+		if (reactions.length > 0) next.reactions = reactions;
+		if (this.known.get(chatId)?.has(seq)) this.known.get(chatId).set(seq, next);
+		if (last) this.chats.set(chatId, { ...chat, lastMessage: next });
+		this.touch("messages", "chats", chatId);
+	}
+
+	/** A shop's staff is one side of a conversation with a buyer; in a group everybody else is the other one. */
+	#fromOther(chat, userId) {
+		const { buyerId } = chat;
+		return buyerId ? (userId === buyerId) !== (this.me.id === buyerId) : userId !== this.me.id;
 	}
 
 	#receipt(t, d) {
@@ -223,24 +247,13 @@ export class Store extends Emitter {
 			if (t !== "message:read") return;
 			next.readSeq = Math.max(chat.readSeq, d.seq);
 			next.unread = this.#unreadAfter(next);
-		} else if (chat.members) {
-			next.members = chat.members.map((m) =>
-				m.id === d.userId || m.userId === d.userId ? this.#moved(m, t, d.seq) : m,
-			);
-		} else {
+		} else if (chat.kind !== "group") {
+			// In a group the participants are a list of their own.
 			next.peerReceivedSeq = Math.max(chat.peerReceivedSeq, d.seq);
 			if (t === "message:read") next.peerReadSeq = Math.max(chat.peerReadSeq, d.seq);
 		}
 		this.chats.set(chat.id, next);
 		this.touch("chats", chat.id);
-	}
-
-	/** A member of a group, where the server tells how far each has come. */
-	#moved(member, t, seq) {
-		const next = { ...member };
-		const names = t === "message:read" ? ["readSeq", "receivedSeq"] : ["receivedSeq"];
-		for (const name of names.filter((n) => n in member)) next[name] = Math.max(member[name], seq);
-		return next;
 	}
 
 	#unreadAfter(chat) {
@@ -252,7 +265,7 @@ export class Store extends Emitter {
 		const behind = [...this.known.get(chat.id).values()].filter(
 			(m) => m.seq > chat.readSeq && m.seq <= chat.lastSeq,
 		);
-		return Math.min(UNREAD_MAX, behind.filter((m) => m.senderId !== this.me.id && !m.deleted).length);
+		return Math.min(UNREAD_MAX, behind.filter((m) => this.#fromOther(chat, m.senderId) && !m.deleted).length);
 	}
 
 	#notification({ kind, unread, ...d }, ts) {
