@@ -484,7 +484,7 @@ ecommerce_stop_typing(struct request *req)
 
 static const struct route rows[] = {
 	{ HTTP_POST, "/conversations", ecommerce_start, EC_USER, .body = &open_ec, .status = 201,
-		.returns = &conversation_out, .limit = LIMIT_WRITE,
+		.returns = &conversation_out, .limit = LIMIT_OPEN,
 		.problems = { P_NOT_FOUND, P_BLOCKED }, .tag = "Conversations",
 		.name = "ecommerceStart", .doc = "The conversation with somebody, new or not" },
 	{ HTTP_GET, "/conversations", ecommerce_conversations, EC_USER,
@@ -507,8 +507,8 @@ static const struct route rows[] = {
 		.tag = "Conversations", .name = "ecommerceStopTyping",
 		.doc = "stopTyping: and does no more" },
 	{ HTTP_POST, "/messages", ecommerce_send, EC_USER, .body = &message_in,
-		.returns = &message_out_ec, .status = 201, .other_status = 200,
-		.limit = LIMIT_MESSAGE, .problems = { P_NOT_FOUND, P_BLOCKED, P_MESSAGE_CONFLICT },
+		.returns = &message_out_ec, .status = 201, .other_status = 200, .limit = LIMIT_SEND,
+		.problems = { P_NOT_FOUND, P_BLOCKED, P_MESSAGE_CONFLICT, P_FILTERED },
 		.tag = "Messages", .name = "ecommerceSend",
 		.doc = "Sends a message; with an Idempotency-Key a repetition answers 200" },
 	{ HTTP_GET, "/messages/:conversationId", ecommerce_messages, EC_USER,
