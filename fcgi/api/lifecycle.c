@@ -7,6 +7,9 @@
 #define RETENTION_DAYS_MIN 62 /* feeds are kept so long */
 #define RETENTION_DAYS_MAX 36500
 #define PASSWORD_MAX 256
+#define REASON_MIN 3
+#define REASON_MAX 500
+#define HASH_TEXT 64
 
 struct retention {
 	const int64_t *chat, *chatOrder, *group;
@@ -25,6 +28,29 @@ static const struct field retention_out_fields[] = {
 	OUT("group", T_INT),
 };
 static const struct schema retention_out = SCHEMA_OUT("Retention", retention_out_fields);
+
+struct export_query {
+	struct str reason;
+	int64_t limit;
+	struct str cursor;
+};
+static const struct field export_query_fields[] = {
+	FIELD(export_query, reason, T_TEXT, .required = true, .min = REASON_MIN, .max = REASON_MAX,
+		.doc = "stands in the audit trail"),
+	FIELD(export_query, limit, T_INT, .min = 1, .max = LIMIT_PAGE, .has_default = true,
+		.def = LIMIT_PAGE),
+	FIELD(export_query, cursor, T_TEXT),
+};
+static const struct schema export_query_schema =
+	SCHEMA("ChatExportQuery", export_query, export_query_fields);
+static const struct field export_fields[] = {
+	OUT("seq", T_INT, .doc = "0 is the conversation itself"),
+	OUT("record", T_TEXT, .doc = "JSON text, to be hashed as it is"),
+	OUT("hash", T_TEXT,
+		.doc = "SHA-256 of the hash before, as bytes, and the record; before the first "
+		       "comes SHA-256 of the conversation's id"),
+};
+static const struct schema export_out = SCHEMA_OUT("ChatExportRecord", export_fields);
 
 struct ask {
 	struct str password;
@@ -73,6 +99,30 @@ retention_set(struct request *req)
 }
 
 static enum problem
+chat_export(struct request *req)
+{
+	const struct export_query *in = req->query;
+	struct q_chat_export q = {
+		.after = -1, .reason = in->reason, .limit = (int32_t)in->limit, .request = req->id
+	};
+	struct str part[CURSOR_PARTS];
+	struct rows *rows;
+	enum problem p = req_uuid(req, 0, &q.chat);
+
+	if (p)
+		return p;
+	if (in->cursor.p) {
+		if ((p = cursor_get(req, in->cursor, part, 2)))
+			return p;
+		if (!str_i64(part[0], &q.after) || part[1].n != HASH_TEXT)
+			return ERR(&req->err, P_BAD_CURSOR, "no seq and hash in the cursor");
+		q.hash = part[1];
+	}
+	p = q_chat_export(req->db, &q, &rows, &req->err);
+	return p ? p : resp_page(req, rows, in->limit);
+}
+
+static enum problem
 erasure_ask(struct request *req)
 {
 	const struct ask *in = req->body;
@@ -117,6 +167,10 @@ static const struct route rows[] = {
 		.body = &retention_schema, .returns = &retention_out, .limit = LIMIT_WRITE,
 		.tag = "Administration", .name = "retentionUpdate",
 		.doc = "Changes it, from the next day on" },
+	{ HTTP_GET, "/admin/chats/:id/export", chat_export, .roles = ROLE_ADMIN,
+		.query = &export_query_schema, .returns = &export_out, .page = true,
+		.problems = { P_BAD_CURSOR }, .tag = "Administration", .name = "chatExport",
+		.doc = "A conversation with all earlier texts, in a chain of hashes" },
 	{ HTTP_POST, "/privacy/erasure", erasure_ask, .roles = ROLE_ANY, .body = &ask_schema,
 		.status = 202, .returns = &erasure_out, .limit = LIMIT_LOGIN,
 		.problems = { P_BAD_CREDENTIALS, P_CONFLICT }, .tag = "Privacy",

@@ -104,6 +104,64 @@ BEGIN
     RETURN 1;
 END $$;
 
+-- ---- a conversation for a court ----
+
+-- The first record of an export: who is in the conversation, and what retention has removed of it.
+CREATE OR REPLACE FUNCTION export_head(c chat) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN json_build_object('chatId', c.id, 'kind', c.kind, 'title', c.title, 'productId', c.product_id,
+        'createdAt', iso(c.created_at), 'lastSeq', c.last_seq,
+        'members', (SELECT json_agg(json_build_object('id', a.id, 'name', a.name, 'joinedAt', iso(m.joined_at),
+                                                      'readSeq', m.read_seq) ORDER BY a.id)
+                    FROM chat_member AS m JOIN account AS a ON a.id = m.account_id WHERE m.chat_id = c.id),
+        'removed', (SELECT coalesce(json_agg(json_build_object('uptoSeq', p.upto_seq, 'messages', p.messages,
+                                                               'sha256', encode(p.digest, 'hex')) ORDER BY p.upto_seq), '[]')
+                    FROM chat_purge AS p WHERE p.chat_id = c.id))::text;
+END $$;
+
+-- Records of a conversation in the order of seq, 0 being the first, each with the SHA-256 of the hash before it (the
+-- conversation's id in front of the first) and the record. Earlier texts of a message are part of its record. Each page
+-- is a row of the audit trail.
+CREATE OR REPLACE FUNCTION chat_export(p_chat uuid, p_after bigint, p_hash text, p_reason text, p_limit int, p_request text)
+RETURNS TABLE (body text, k1 bigint, k2 text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    c    chat;
+    hash bytea := coalesce(decode(p_hash, 'hex'), sha256(convert_to(p_chat::text, 'UTF8')));
+    r    record;
+BEGIN
+    IF app_role() IS DISTINCT FROM 'admin' THEN
+        PERFORM raise_problem('forbidden');
+    END IF;
+    SELECT * INTO c FROM chat WHERE id = p_chat;
+    IF NOT FOUND THEN
+        PERFORM raise_problem('not-found');
+    END IF;
+    FOR r IN
+        SELECT h.seq, h.record
+        FROM (SELECT 0 AS seq, export_head(c) AS record
+              WHERE p_after < 0
+              UNION ALL
+              (SELECT m.seq, '{"message":' || m.doc || ',"earlier":'
+                   || coalesce((SELECT '[' || string_agg(e.doc, ',' ORDER BY e.edit_no) || ']' FROM message_edit AS e
+                                WHERE e.chat_id = m.chat_id AND e.seq = m.seq), '[]') || '}'
+               FROM message AS m
+               WHERE m.chat_id = p_chat AND m.seq > p_after
+               ORDER BY m.seq
+               LIMIT p_limit + 1)) AS h
+        ORDER BY h.seq
+        LIMIT p_limit + 1
+    LOOP
+        hash := sha256(hash || convert_to(r.record, 'UTF8'));
+        k1 := r.seq;
+        k2 := encode(hash, 'hex');
+        body := concat('{"seq":', r.seq, ',"record":', to_json(r.record), ',"hash":"', k2, '"}');
+        RETURN NEXT;
+    END LOOP;
+    PERFORM audit_append('chat.export', 'chat', p_chat::text, json_build_object('reason', p_reason, 'after', p_after), p_request);
+END $$;
+
 -- ---- erasure of an account ----
 
 CREATE OR REPLACE FUNCTION erasure_json(e erasure) RETURNS text
@@ -271,6 +329,7 @@ BEGIN
     END IF;
 END $$;
 
-GRANT EXECUTE ON FUNCTION retention_json(), retention_set(int, int, int) TO plaza_web;
+GRANT EXECUTE ON FUNCTION retention_json(), retention_set(int, int, int),
+    chat_export(uuid, bigint, text, text, int, text) TO plaza_web;
 GRANT EXECUTE ON FUNCTION erasure_ask(text, int), erasure_get(), erasure_cancel() TO plaza_auth;
 GRANT EXECUTE ON FUNCTION job_purge_messages(), job_erase() TO plaza_relay;

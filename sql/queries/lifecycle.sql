@@ -6,6 +6,12 @@ SELECT retention_json() AS body;
 -- Changes how long messages are kept.
 SELECT retention_set(:chat, :order, :group) AS body;
 
+-- query: chat_export (chat uuid, after bigint, hash text?, reason text, limit int, request text) many
+--     -> body text, k1 bigint, k2 text
+-- A conversation with all earlier texts, hash-chained, for administrators.
+SELECT e.body, e.k1, e.k2
+FROM chat_export(:chat, :after, :hash, :reason, :limit, :request) AS e;
+
 -- query: erasure_ask (seen text, days int) one -> body text, events text
 -- Asks for the erasure of the caller's account.
 SELECT e.body, e.events

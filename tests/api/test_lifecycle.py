@@ -1,5 +1,6 @@
 """How messages end by retention, and accounts by erasure."""
 import hashlib
+import json
 
 import pytest
 
@@ -99,6 +100,44 @@ def test_administrators_choose_the_days(admin, client):
     done(admin.patch(f"{API}/admin/retention", before), 200)
     refused(admin.patch(f"{API}/admin/retention", {"chat": 61}), 422, "invalid")
     refused(client.get(f"{API}/admin/retention"), 403, "forbidden")
+
+
+# ---- a conversation for a court ----
+
+def export(admin, chat, limit=100):
+    return list(admin.pages(f"{API}/admin/chats/{chat}/export?reason=by+order&limit={limit}"))
+
+
+def test_an_export_is_a_chain_with_everything_that_was_said(talk, admin, sql):
+    a, b, chat = talk
+    m = send(a, chat, "First words")
+    done(a.patch(f"/chats/{chat}/messages/{m['id']}", {"body": "Other words"}), 200)
+    gone = send(a, chat, "Taken back")
+    done(a.delete(f"/chats/{chat}/messages/{gone['id']}"))
+    records = export(admin, chat)
+    assert [r["seq"] for r in records] == list(range(7))
+    before = hashlib.sha256(chat.encode()).digest()
+    for r in records:
+        before = hashlib.sha256(before + r["record"].encode()).digest()
+        assert r["hash"] == before.hex()
+    assert export(admin, chat, limit=2) == records
+    head, edited, removed = (json.loads(records[i]["record"]) for i in (0, 5, 6))
+    assert {p["id"] for p in head["members"]} == {a.user["id"], b.user["id"]} and head["removed"] == []
+    assert (edited["message"]["body"], edited["earlier"][0]["body"]) == ("Other words", "First words")
+    assert (removed["message"]["deleted"], removed["earlier"][0]["body"]) == (True, "Taken back")
+    age(sql, chat, 731, 2)
+    purge(sql, chat)
+    head = json.loads(export(admin, chat)[0]["record"])
+    assert (head["removed"][0]["uptoSeq"], head["removed"][0]["messages"]) == (2, 2)
+
+
+def test_each_page_of_an_export_stands_in_the_audit_trail(talk, admin, client):
+    chat = talk[2]
+    export(admin, chat, limit=3)
+    rows = [r for r in admin.pages(f"{API}/admin/audit?action=chat.export&limit=100") if r["objectId"] == chat]
+    assert [r["data"] for r in rows] == [{"reason": "by order", "after": 2}, {"reason": "by order", "after": -1}]
+    refused(client.get(f"{API}/admin/chats/{chat}/export?reason=curiosity"), 403, "forbidden")
+    refused(admin.get(f"{API}/admin/chats/{chat}/export"), 422, "invalid")
 
 
 # ---- erasure ----

@@ -6,12 +6,12 @@ import uuid
 from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
-from plazatest.world import (BUY, PDF, Appeal, AuditRow, Broadcast, CannedReply, Cart, CartLine, Case, Category, Chat,
-                             Contact, File, FullCart, Group, GroupMember, HiddenProduct, ImageName, Invitation,
-                             Message, Notification, Offer, OlderSystem, Order, OrderGroup, Product, ProductImage,
-                             PushDevice, Rule, Sanction, Session, Shop, ShopChat, Someone, Staff, UploadName, User,
-                             category, from, good, goods, import, later, picture, plazatest, push, reported_chat,
-                             subscription, warning)
+from plazatest.world import (BUY, PDF, AnyChat, Appeal, AuditRow, Broadcast, CannedReply, Cart, CartLine, Case,
+                             Category, Chat, Contact, File, FullCart, Group, GroupMember, HiddenProduct, ImageName,
+                             Invitation, Message, Notification, Offer, OlderSystem, Order, OrderGroup, Product,
+                             ProductImage, PushDevice, Rule, Sanction, Session, Shop, ShopChat, Someone, Staff,
+                             UploadName, User, category, from, good, goods, import, later, picture, plazatest, push,
+                             reported_chat, subscription, warning)
 
 
 @dataclass
@@ -243,6 +243,7 @@ TABLE = {
     "cannedText": Entry(path={"id": CannedReply()}, query=lambda w, a: f"?chatId={chat_of_shop(w, a)}", sees_all=NOBODY),
     "sharingGet": Entry(), "sharingUpdate": Entry(body=lambda w, a, ids: {"typing": True}),
 
+    "chatExport": Entry(path={"id": AnyChat()}, query="?reason=by+order"),
     "retentionGet": Entry(), "retentionUpdate": Entry(body=lambda w, a, ids: {"group": 365}),
     "erasureAsk": Entry(body=lambda w, a, ids: {"password": a.password}, fresh=True),
     "erasureGet": Entry(token=asked_for_erasure), "erasureCancel": Entry(token=asked_for_erasure),
