@@ -301,6 +301,27 @@ def test_kinds_that_are_not_wanted_are_not_pushed(admin, pair, web, device):
     assert len(web.texts(pair.to)) == 1
 
 
+def test_a_group_is_told_under_its_name(users, web, sql):
+    owner, members = users.client(), [users.client() for _ in range(3)]
+    phones = [web.new() for _ in members]
+    for member, to in zip(members, phones):
+        Pair.register(member, to.json)
+        assert owner.post("/chats", {"peerId": member.user["id"]}).status in (200, 201)
+    r = owner.post("/chats", {"title": "Potters", "memberIds": [m.user["id"] for m in members]})
+    assert r.status == 201, r
+    chat = r.json["id"]
+    assert members[2].put(f"/chats/{chat}/mute", {"on": True}).status == 200
+    assert members[0].post(f"/chats/{chat}/messages", {"body": "New glaze"}).status == 201
+
+    def of(to):
+        return [(t["title"], t["body"]) for t in web.texts(to) if t["kind"] == "chat.message"]
+
+    process.wait(lambda: of(phones[1]), 10, "the other member is told")
+    time.sleep(SOON)
+    assert of(phones[1]) == [(f"Potters: {members[0].user['name']}", "New glaze")]
+    assert of(phones[0]) == [] and of(phones[2]) == [], "neither who wrote nor who has muted it"
+
+
 def test_the_sender_is_not_told(pair, users, web):
     mine = web.new()
     pair.register(pair.a, mine.json)
