@@ -159,7 +159,7 @@ def test_only_the_author_edits_and_removes(pair, device):
 
 def test_nobody_clears_the_notifications_of_another(users, admin, device):
     a, d = users.client(), device(users.client())
-    n = admin.post(API + "/notifications/send", {"userId": a.user["id"], "type": "t", "title": "T"}).json["id"]
+    n = admin.post(API + "/notifications/send", {"userId": a.user["id"], "type": "promotion", "title": "T"}).json["id"]
     assert refused(d, "nclear", {"upTo": n}) == "not-found"
     assert a.get(API + "/notifications/unread-count").json["unread"] == 1
 

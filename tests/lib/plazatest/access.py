@@ -6,12 +6,12 @@ import uuid
 from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
+from plazatest.push import subscription
 from plazatest.world import (BUY, PDF, AnyChat, Appeal, AuditRow, Broadcast, CannedReply, Cart, CartLine, Case,
                              Category, Chat, Contact, File, FullCart, Group, GroupMember, HiddenProduct, ImageName,
                              Invitation, Message, Notification, Offer, OlderSystem, Order, OrderGroup, Product,
                              ProductImage, PushDevice, Rule, Sanction, Session, Shop, ShopChat, Someone, Staff,
-                             UploadName, User, category, from, good, goods, import, later, picture, plazatest, push,
-                             reported_chat, subscription, warning)
+                             UploadName, User, category, good, goods, later, picture, reported_chat, warning)
 
 
 @dataclass
