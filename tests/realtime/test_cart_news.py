@@ -145,7 +145,7 @@ def test_changes_while_others_order_end_in_no_deadlock(users, goods, told, sql):
             r = checkout(c, cart(c, {p: 1 for p in products}).json["id"])
             assert r.status == 201 or r.problem in ("out-of-stock", "price-changed"), r
     together([lambda: seller_changes(0), lambda: seller_changes(1), *[lambda c=users.client(): buys(c) for _ in range(3)]])
-    assert {reason for _, reason in told(owner)} == {"price", "stock"}
+    assert {"price"} <= {reason for _, reason in told(owner)} <= {"price", "stock"}
 
 
 @pytest.mark.parametrize("change", ["price", "stock"])
