@@ -2,9 +2,11 @@
 import itertools
 import json
 import signal
+import socket
 import time
 import uuid
 from concurrent import futures
+from pathlib import Path
 
 import pytest
 
