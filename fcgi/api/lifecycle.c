@@ -46,7 +46,7 @@ static const struct schema export_query_schema =
 static const struct field export_fields[] = {
 	OUT("seq", T_INT, .doc = "0 is the conversation itself"),
 	OUT("record", T_TEXT, .doc = "JSON text, to be hashed as it is"),
-	OUT("hash", T_TEXT,
+	OUT("chainHash", T_TEXT,
 		.doc = "SHA-256 of the hash before, as bytes, and the record; before the first "
 		       "comes SHA-256 of the conversation's id"),
 };

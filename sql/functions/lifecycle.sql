@@ -156,7 +156,7 @@ BEGIN
         hash := sha256(hash || convert_to(r.record, 'UTF8'));
         k1 := r.seq;
         k2 := encode(hash, 'hex');
-        body := concat('{"seq":', r.seq, ',"record":', to_json(r.record), ',"hash":"', k2, '"}');
+        body := concat('{"seq":', r.seq, ',"record":', to_json(r.record), ',"chainHash":"', k2, '"}');
         RETURN NEXT;
     END LOOP;
     PERFORM audit_append('chat.export', 'chat', p_chat::text, json_build_object('reason', p_reason, 'after', p_after), p_request);

@@ -119,7 +119,7 @@ def test_an_export_is_a_chain_with_everything_that_was_said(talk, admin, sql):
     before = hashlib.sha256(chat.encode()).digest()
     for r in records:
         before = hashlib.sha256(before + r["record"].encode()).digest()
-        assert r["hash"] == before.hex()
+        assert r["chainHash"] == before.hex()
     assert export(admin, chat, limit=2) == records
     head, edited, removed = (json.loads(records[i]["record"]) for i in (0, 5, 6))
     assert {p["id"] for p in head["members"]} == {a.user["id"], b.user["id"]} and head["removed"] == []

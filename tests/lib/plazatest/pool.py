@@ -1,8 +1,8 @@
 """Workers of a test's own, beside those of the stack, with another configuration."""
 import getpass
-import os
 import re
 import signal
+import socket
 import subprocess
 import uuid
 from pathlib import Path
@@ -15,6 +15,11 @@ def as_user(env, *args):
     if env.run_user == getpass.getuser():
         return list(args)
     return ["setpriv", "--reuid", env.run_user, "--regid", env.run_user, "--init-groups", *args]
+
+
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
 
 
 class Pool:
@@ -30,7 +35,7 @@ class Pool:
         self.started = [subprocess.Popen(as_user(env, f"{env.bin_dir}/plaza-fcgi", "-c", str(self.conf), "-p", name, "-s", s),
                                          stderr=subprocess.DEVNULL) for s in self.sockets]
         for s in self.sockets:
-            process.wait(lambda path=s: os.path.exists(path), 10, "a worker listens")
+            process.wait(lambda path=s: listens(path), 10, "a worker listens")
 
     def ask(self, n, method, path, address="127.0.0.1", body=b"", **more):
         """(status, headers in lower case) of a request by way of worker n."""
