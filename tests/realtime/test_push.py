@@ -74,6 +74,16 @@ class Pair:
 
 
 @pytest.fixture
+def device(device):
+    """device(user, peer): connected, and known to be there; the broker tells of it a moment later."""
+    def make(user, peer):
+        made = device(user)
+        process.wait(lambda: peer.get(f"/api/v1/presence/{user.user['id']}").json["state"] == "online", 10, "online")
+        return made
+    return make
+
+
+@pytest.fixture
 def pair(users, web, sql):
     return Pair(users, web, sql)
 
@@ -135,7 +145,7 @@ def test_every_device_of_a_user_is_told(users, pair, web):
 # ---- when ----
 
 def test_who_is_there_has_time_to_read(pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     pair.send("one")
     assert pair.looked() == [(pair.chat, True, False, 0, 120)]
     pair.send("two")
@@ -147,7 +157,7 @@ def test_who_is_there_has_time_to_read(pair, web, device):
 
 
 def test_reading_in_time_cancels(pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     seq = pair.send()["seq"]
     pair.looked()
     assert pair.b.post(f"/chats/{pair.chat}/read", {"seq": seq}).status == 204
@@ -156,7 +166,7 @@ def test_reading_in_time_cancels(pair, web, device):
 
 
 def test_a_message_after_the_reading_has_its_own_time(pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     seq = pair.send("one")["seq"]
     pair.looked()
     pair.sql("UPDATE push_queue SET since = since - interval '100 seconds', due_at = due_at - interval '100 seconds' "
@@ -170,7 +180,7 @@ def test_a_message_after_the_reading_has_its_own_time(pair, web, device):
 
 
 def test_who_is_idle_waits_for_what_is_left(pair, device, web):
-    d = device(pair.b)
+    d = device(pair.b, pair.a)
     did = d.session["did"]
     for _ in range(2):
         d.publish("beat", {"state": "idle"}, did=did, qos=1)
@@ -197,7 +207,7 @@ def test_without_redis_it_waits_to_be_read(env, pair):
 
 
 def test_critical_ones_wait_for_nobody(admin, pair, device, web):
-    device(pair.b)
+    device(pair.b, pair.a)
     preferences(pair.b, quietHours={"from": "00:00", "to": "00:00", "timeZone": "UTC"})
     for kind in ("order.shipped", "dispute.opened"):
         assert admin.post("/api/v1/notifications/send", {
@@ -230,7 +240,7 @@ def test_quiet_hours_put_it_off_until_their_end(pair, web):
 @pytest.mark.parametrize("late", [False, True])
 def test_muted_and_archived_conversations_are_silent(pair, web, device, how, late):
     if late:
-        device(pair.b)
+        device(pair.b, pair.a)
         pair.send()
         pair.looked()
     assert pair.b.put(f"/chats/{pair.chat}/{how}", {"on": True}).status == 200
@@ -241,7 +251,7 @@ def test_muted_and_archived_conversations_are_silent(pair, web, device, how, lat
 
 
 def test_who_is_blocked_meanwhile_is_not_pushed(pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     pair.send()
     pair.looked()
     assert pair.b.post(f"/users/{pair.a.user['id']}/block").status == 204
@@ -250,7 +260,7 @@ def test_who_is_blocked_meanwhile_is_not_pushed(pair, web, device):
 
 
 def test_a_removed_message_is_taken_back(pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     pair.send("one")
     pair.looked()
     pair.due()
@@ -265,7 +275,7 @@ def test_a_removed_message_is_taken_back(pair, web, device):
 
 
 def test_an_edited_message_says_what_it_says_now(pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     sent = pair.send("wrnog")
     pair.looked()
     assert pair.a.patch(f"/chats/{pair.chat}/messages/{sent['id']}", {"body": "right"}).status == 200
@@ -274,7 +284,7 @@ def test_an_edited_message_says_what_it_says_now(pair, web, device):
 
 
 def test_a_read_notification_is_not_pushed(admin, pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     made = [admin.post("/api/v1/notifications/send", {
         "userId": pair.b.user["id"], "type": "order.shipped", "title": f"N{i}"}).json for i in range(2)]
     pair.looked()
@@ -285,7 +295,7 @@ def test_a_read_notification_is_not_pushed(admin, pair, web, device):
 
 
 def test_kinds_that_are_not_wanted_are_not_pushed(admin, pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     pair.send()
     pair.looked()
     preferences(pair.b, types=[{"type": "chat.message", "push": False}, {"type": "order.shipped", "inbox": False}])
@@ -333,7 +343,7 @@ def test_the_sender_is_not_told(pair, users, web):
 @pytest.mark.parametrize("end", ["logout", "expired", "suspended"])
 def test_a_session_that_ended_hears_nothing_more(pair, web, device, users, end):
     other = users.login(pair.b.email)
-    device(other)
+    device(other, pair.a)
     pair.send()
     pair.looked()
     if end == "logout":
@@ -347,7 +357,7 @@ def test_a_session_that_ended_hears_nothing_more(pair, web, device, users, end):
 
 
 def test_what_waits_follows_a_new_address(pair, web, device):
-    device(pair.b)
+    device(pair.b, pair.a)
     pair.send()
     pair.looked()
     fresh = web.new()
