@@ -129,6 +129,36 @@ mark_chain(struct tokens *t, size_t i)
 	return j + 1;
 }
 
+static bool
+is_hex(const struct token *k)
+{
+	return k->kind != TOKEN_SIGN && k->text[strspn(k->text, "0123456789abcdef")] == '\0';
+}
+
+/* Marks the UUID (RFC 9562 section 4) that begins at i: an id that people copy, however many digits
+ * it has. */
+static void
+mark_uuid(struct tokens *t, size_t i)
+{
+	static const size_t widths[] = { 8, 4, 4, 4, 12 };
+	enum { GROUPS = sizeof(widths) / sizeof(widths[0]), LAST = 2 * (GROUPS - 1) };
+
+	if (i + LAST >= t->n)
+		return;
+	for (size_t g = 0; g < GROUPS; g++) {
+		size_t at = i + 2 * g;
+
+		if (!is_hex(&t->v[at]) || width(t, at) != widths[g])
+			return;
+		if (g > 0 && (!is_sign(t, at - 1, '-') || t->v[at - 1].apart || t->v[at].apart))
+			return;
+	}
+	if (!strchr("12345678", t->v[i + 4].text[0]) || !strchr("89ab", t->v[i + 6].text[0]))
+		return;
+	for (size_t k = i; k <= i + LAST; k++)
+		t->v[k].taken = true;
+}
+
 /* ---- runs of digits ---- */
 
 static bool
@@ -248,6 +278,8 @@ contact_numbers(struct tokens *t, size_t digits_min, struct contact_found *found
 {
 	struct run r;
 
+	for (size_t i = 0; i < t->n; i++)
+		mark_uuid(t, i);
 	for (size_t i = 0; i < t->n;)
 		i = is_number(t, i) ? mark_chain(t, i) : i + 1;
 	for (size_t i = 0; i < t->n;) {

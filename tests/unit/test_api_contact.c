@@ -179,10 +179,23 @@ long_texts_cost_their_length(void **state)
 	}
 }
 
+static void
+a_uuid_is_no_telephone_number(void **state)
+{
+	(void)state;
+	assert_int_equal(classes_in("pedido 00000000-0000-4000-8000-000000000005"), 0);
+	assert_int_equal(classes_in("019b6a57-1234-7890-8a11-512345678901 llegó"), 0);
+	/* Not its form: no version, no variant, other lengths, spaces. */
+	assert_int_not_equal(classes_in("00000000-0000-0000-0000-099123456789"), 0);
+	assert_int_not_equal(classes_in("0991-2345-6789-8000-000000000000"), 0);
+	assert_int_not_equal(classes_in("00000000 0000 4000 8000 099123456789"), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_uuid_is_no_telephone_number),
 		cmocka_unit_test(the_corpus_is_told_apart),
 		cmocka_unit_test(the_own_site_is_no_stranger),
 		cmocka_unit_test(the_place_of_a_hit_is_told),
