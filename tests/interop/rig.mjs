@@ -1,5 +1,6 @@
 // Devices with the client library, and ways to spoil what they send and get.
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer, connect as connectSocket } from "node:net";
@@ -141,15 +142,26 @@ export async function closeAll() {
 
 export const bodies = (plaza, chatId) => plaza.store.messages(chatId).map((m) => m.body);
 
-/** What events made of the state is what somebody new would load. */
-export async function assertFresh(plaza) {
-	await plaza.settled();
+async function loaded(plaza) {
 	const fresh = new Plaza({ url: env.BASE_URL, storage: plaza.storage });
 	await fresh.resume();
 	await fresh.start();
-	const [folded, loaded] = [plaza.store.snapshot(), fresh.store.snapshot()];
+	const snapshot = fresh.store.snapshot();
 	await fresh.stop();
-	assert.deepEqual(folded, loaded);
+	return snapshot;
+}
+
+/** What events made of the state is what somebody new would load, once those on their way have come. */
+export async function assertFresh(plaza) {
+	const end = Date.now() + PATIENCE_MS;
+	for (;;) {
+		await plaza.settled();
+		const fresh = await loaded(plaza);
+		const folded = plaza.store.snapshot();
+		if (isDeepStrictEqual(folded, fresh)) return;
+		if (Date.now() >= end) assert.deepEqual(folded, fresh);
+		await sleep(100);
+	}
 }
 
 /** One statement as the owner of the schema. */
