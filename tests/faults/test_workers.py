@@ -42,9 +42,7 @@ def test_f7_workers_that_are_told_to_end_lose_no_request(env, scene, note):
     note("  " + scene.verdict())
 
 
-def test_f4_a_stopped_worker_delays_its_own_request_and_who_needs_its_locks(env, scene, note):
-    """One that is stopped inside of a transaction keeps its locks; who waits for those is told to come again after the 2 s
-    of lock_timeout."""
+def test_f4_a_stopped_worker_delays_its_own_request_only(env, scene, note):
     stopped = 3.0
     with scene.load() as load:
         time.sleep(1)
@@ -58,7 +56,6 @@ def test_f4_a_stopped_worker_delays_its_own_request_and_who_needs_its_locks(env,
     slow = load.slower_than(1.0, begin - 1)
     note(f"a worker stopped {stopped:.0f} s: {load}; {slow} requests waited for it, "
          f"p50 of the others {load.percentile(.5, begin, begin + stopped) * 1e3:.1f} ms")
-    assert all(status == 503 and r.problem == "unavailable" and r.headers["Retry-After"] for _, status, r in load.bad)
-    assert len(load.bad) < len(scene.buyers)
+    assert not load.bad
     assert slow <= len(scene.buyers + scene.talkers)
     note("  " + scene.verdict())
