@@ -10,7 +10,10 @@
 
 #define RECONNECT_US 200000  /* at most one attempt in this time */
 #define LOCK_TIMEOUT_MS 2000 /* a worker that waits keeps others waiting */
-#define GRACE_MS 2000        /* beyond the statement timeout; then the server counts as gone */
+/* A program that stops inside of a transaction gives its locks up before others give up waiting for
+ * them. */
+#define IDLE_TIMEOUT_MS (LOCK_TIMEOUT_MS / 2)
+#define GRACE_MS 2000 /* beyond the statement timeout; then the server counts as gone */
 
 void
 wire_drop(struct wire *w, const char *why)
@@ -322,12 +325,13 @@ open_connection(const struct wire *w)
 
 	snprintf(options, sizeof(options),
 		"-c statement_timeout=%d -c lock_timeout=%d -c "
-		"idle_in_transaction_session_timeout=10s "
+		"idle_in_transaction_session_timeout=%d "
 		"-c search_path=plaza -c TimeZone=UTC -c DateStyle=ISO "
 		/* The statements are made for it; else those with optional filters are planned each
 		   time. */
 		"-c plan_cache_mode=force_generic_plan",
-		w->statement_timeout_ms, w->statement_timeout_ms > 0 ? LOCK_TIMEOUT_MS : 0);
+		w->statement_timeout_ms, w->statement_timeout_ms > 0 ? LOCK_TIMEOUT_MS : 0,
+		IDLE_TIMEOUT_MS);
 	return PQconnectdbParams(keys, values, 1);
 }
 
