@@ -178,6 +178,7 @@ export class Plaza extends Emitter {
 	async stop() {
 		await this.#starting?.catch(() => {});
 		if (!this.#started) return;
+		this.#savePlace();
 		this.#started = false;
 		this.#offGlobals();
 		clearTimeout(this.#syncTimer);
@@ -545,8 +546,12 @@ export class Plaza extends Emitter {
 		}
 	}
 
-	/** Behind what was applied, never ahead of it: after a crash some events come again, which changes nothing. */
+	/**
+	 * Behind what was applied, never ahead of it: after a crash some events come again, which changes nothing.
+	 * Nothing is written behind stop(): who signed out is forgotten.
+	 */
 	#savePlace() {
+		if (!this.#started) return;
 		this.#saving ??= Promise.resolve().then(() => {
 			this.#saving = null;
 			return this.storage.set(this.placeKey, JSON.stringify(this.#place));

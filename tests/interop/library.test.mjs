@@ -353,6 +353,27 @@ test("a message on its way outlives a pause, and ends when the user signs out", 
 	assert.equal(leaving.devices[0].get(`plaza.${leaving.id}.outbox`), null);
 });
 
+test("an answer behind the sign-out leaves nothing in the storage", async () => {
+	const leaving = new Person();
+	await leaving.register("client", 1);
+	const plaza = await leaving.plaza();
+	let answer;
+	const asked = new Promise((reached) => {
+		plaza.http.after = (path) => {
+			if (!path.startsWith("/sync")) return undefined;
+			reached();
+			return new Promise((go) => (answer = go));
+		};
+	});
+	plaza.wake();
+	await asked;
+	await plaza.signOut();
+	answer();
+	await sleep(200);
+	for (const what of ["place", "outbox"])
+		assert.equal(leaving.devices[0].get(`plaza.${leaving.id}.${what}`), null, what);
+});
+
 test("a storage that is full or forbidden stops nobody", async () => {
 	const refuse = () => {
 		throw new Error("QuotaExceededError");
