@@ -303,9 +303,8 @@ replay(struct request *req, size_t own)
 }
 
 static enum problem
-stage_handler(struct request *req)
+handle(struct request *req, size_t own)
 {
-	size_t own = req->resp.headers.n;
 	enum problem p;
 
 	req->resp.status = req->route->status ? req->route->status : 200;
@@ -320,6 +319,21 @@ stage_handler(struct request *req)
 	struct str headers = buf_str(&req->resp.headers);
 	return db_claim_commit(req->db, req->resp.status, str_sub(headers, own, headers.n),
 		req->resp.body, &req->err);
+}
+
+/* Once more for a worker that was stopped between its statements and has lost its locks by it. */
+static enum problem
+stage_handler(struct request *req)
+{
+	const struct response before = req->resp;
+	size_t own = before.headers.n;
+	enum problem p = handle(req, own);
+
+	if (!p || !db_claim_again(req->db))
+		return p;
+	req->resp = before;
+	req->err = (struct err){ .problem = P_OK };
+	return handle(req, own);
 }
 
 /* ---- answer ---- */

@@ -37,6 +37,7 @@ struct db {
 	char role[ROLE_MAX];
 	struct q_app_enter enter;
 	bool claimed;
+	bool lapsed; /* the claimed transaction, see db_claim_again() */
 	struct q_idem_claim claim;
 	bool replayed;
 	int replay_status;
@@ -95,6 +96,7 @@ db_reset(struct db *db, struct arena *a)
 	db->arena = a;
 	db->identified = false;
 	db->claimed = false;
+	db->lapsed = false;
 	db->replayed = false;
 	db->wire.statements = 0;
 	db->us = 0;
@@ -141,6 +143,17 @@ db_claim(struct db *db, struct str scope, struct str key, struct str hash)
 		.key = str_dup(db->arena, key),
 		.hash = buf_str(&hex),
 	};
+}
+
+bool
+db_claim_again(struct db *db)
+{
+	if (!db->lapsed)
+		return false;
+	db->lapsed = false;
+	db_begin(db);
+	db->claimed = true;
+	return true;
 }
 
 bool
@@ -338,6 +351,16 @@ db_run(struct db *db, const struct query *q, const void *params, struct rows **o
 	return p;
 }
 
+/*
+ * Whether the server had ended the transaction before it saw these steps,
+ * because nothing had come for too long (25P03): none of them was executed.
+ */
+static bool
+came_too_late(const struct exchange *x)
+{
+	return strcmp(error_field(x->failure, PG_DIAG_SQLSTATE), "25P03") == 0;
+}
+
 /* Sends the steps and COMMIT behind them. Whatever happens, the transaction is over. */
 static enum problem
 commit(struct db *db, struct exchange *x, struct err *err)
@@ -352,6 +375,7 @@ commit(struct db *db, struct exchange *x, struct err *err)
 		p = ERR(err, P_INTERNAL, "the server rolled back at COMMIT");
 	else
 		buf_putstr(&db->events, buf_str(&db->pending));
+	db->lapsed = db->claimed && p && came_too_late(x);
 	wire_rollback(&db->wire);
 	db->tx = TX_NONE;
 	db->claimed = false;

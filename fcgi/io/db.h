@@ -140,6 +140,12 @@ bool db_replayed(const struct db *db, int *status, struct str *headers, struct s
  * statement. */
 enum problem db_claim_commit(struct db *db, int status, struct str headers, struct str body,
 	struct err *err) __attribute__((warn_unused_result));
+/*
+ * After db_claim_commit() has failed: true when the server had given the transaction up because
+ * this process stood still in the middle of it. Nothing has happened then; the key is claimed anew
+ * by the next statement, and all that was done since db_claim() may be done again.
+ */
+bool db_claim_again(struct db *db);
 
 /* Explicit transaction for the few writes that need more than one statement. They do not nest. */
 void db_begin(struct db *db);

@@ -1,8 +1,12 @@
-"""Workers that are killed or told to end while they work (F1, F2, F7)."""
+"""Workers that are killed or told to end while they work (F1, F2, F4, F7)."""
 import signal
+import threading
 import time
 
-from plazatest import process
+import pytest
+
+from plazatest import goods, process
+from plazatest import sql as database
 
 KILLS = 40
 ROUNDS = 6
@@ -59,3 +63,31 @@ def test_f4_a_stopped_worker_delays_its_own_request_only(env, scene, note):
     assert not load.bad
     assert slow <= len(scene.buyers + scene.talkers)
     note("  " + scene.verdict())
+
+
+@pytest.mark.parametrize("stood_s", [0.3, 2])
+def test_f4_an_order_goes_on_where_its_worker_was_stopped(env, users, sql, stood_s):
+    """Stopped between its statement and its COMMIT, the server takes back what it holds; it is done once more."""
+    shop = goods.Goods(users, sql)
+    product, buyer, other = shop.product(shop.seller(), stock=5), users.client(), users.client()
+    answers = []
+    with database.connect(env) as c, c.cursor() as holder:
+        holder.execute("BEGIN; SELECT FROM stock WHERE product_id = %s FOR UPDATE", (product,))
+        t = threading.Thread(target=lambda: answers.append(goods.order(buyer, {product: 2})))
+        t.start()
+        process.wait(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"), 5, "the order waits for the product")
+        stopped = process.workers(env)
+        for pid in stopped:
+            process.kill(pid, signal.SIGSTOP)
+        try:
+            holder.execute("ROLLBACK")
+            time.sleep(stood_s)
+        finally:
+            for pid in stopped:
+                process.kill(pid, signal.SIGCONT)
+    t.join(30)
+    assert [a.status for a in answers] == [201], answers[0].body
+    assert answers[0].headers["Location"].endswith(answers[0].json["id"])
+    assert goods.order(other, {product: 1}).status == 201
+    assert shop.stock(product) == [2]
+    assert sql("SELECT count(*) FROM order_group WHERE buyer_id = %s", (buyer.user["id"],)) == [(1,)]
