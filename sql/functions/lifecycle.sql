@@ -259,6 +259,7 @@ LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 DECLARE
     events text := '';
     v_id   uuid;
+    v_shop uuid;
     peers  record;
 BEGIN
     -- Leaving is done in the name of the account.
@@ -267,8 +268,10 @@ BEGIN
                 WHERE m.account_id = p_account ORDER BY m.chat_id LOOP
         events := concat(events, group_remove(v_id, p_account));
     END LOOP;
-    FOR v_id IN SELECT w.shop_id FROM shop_member AS w WHERE w.account_id = p_account ORDER BY w.shop_id LOOP
-        events := concat(events, shop_leave(v_id, p_account));
+    FOR v_shop, v_id IN SELECT w.shop_id, w.account_id FROM shop_member AS w
+                        JOIN shop AS s ON s.id = w.shop_id
+                        WHERE p_account IN (w.account_id, s.owner_id) ORDER BY w.shop_id, w.account_id LOOP
+        events := concat(events, shop_leave(v_shop, v_id));
     END LOOP;
     events := concat(events, files_revoke(p_account));
     UPDATE chat AS c SET blocked = true

@@ -211,6 +211,12 @@ def test_a_seller_is_erased_with_the_shop(users, sql):
     goods = Goods(users, sql)
     seller, buyer = goods.seller(), users.client()
     products = [goods.product(seller) for _ in range(3)]
+    helper, members = users.client(), f"{API}/sellers/{seller.shop}/members"
+    done(seller.post(members, {"userId": helper.user["id"]}), 201)
+    done(helper.post(members + "/accept"), 200)
+    chat = open_chat(buyer, seller)
+    send(buyer, chat, "Is it still there?")
+    assert helper.get(f"/chats/{chat}").status == 200
     bought = done(shopping.order(buyer, {products[0]: 1}), 201)["orders"][0]["id"]
     refused(ask(seller), 409, "conflict")
     refused(ask(buyer), 409, "conflict")
@@ -222,6 +228,9 @@ def test_a_seller_is_erased_with_the_shop(users, sql):
     name, status = sql("SELECT name, status FROM shop WHERE id = %s", (seller.shop,))[0]
     assert (name, status) == ("Erased shop", "closed")
     assert buyer.get(f"{API}/orders").json["items"][0]["sellerId"] == seller.user["id"]
+    # The shop is nobody's: its staff has no inbox any more.
+    refused(helper.get(f"/chats/{chat}"), 404, "not-found")
+    refused(helper.get(members), 404, "not-found")
 
 
 def test_an_account_with_new_orders_waits(users, sql):
