@@ -167,7 +167,7 @@ def test_the_files_are_read_as_they_are():
 
 
 @pytest.mark.parametrize("role", [*USERS, "backend"])
-def test_the_table_holds_on_the_broker(broker, tally, role):
+def test_r71_the_table_holds_on_the_broker(broker, tally, role):
     me = Somebody(broker.keys, role)
     other = Somebody(broker.keys, "client" if role == "seller" else "seller")
     wanted = table(me, other)
@@ -179,7 +179,7 @@ def test_the_table_holds_on_the_broker(broker, tally, role):
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_hostile_variants_are_refused(broker, tally, role):
+def test_r71_hostile_variants_are_refused(broker, tally, role):
     me = Somebody(broker.keys, role)
     other = Somebody(broker.keys, "client" if role == "seller" else "seller")
     wanted = hostile(me, other)

@@ -55,7 +55,7 @@ def nothing_but(client, topic, payload):
 
 
 @pytest.mark.parametrize("version,refused", [(4, REFUSED_V3), (5, REFUSED_V5)])
-def test_a_foreign_client_id_is_refused(broker, anna, bert, version, refused):
+def test_r70_a_foreign_client_id_is_refused(broker, anna, bert, version, refused):
     victim = broker.device(bert)
     assert victim.connect() == 0
     for client_id in (f"{bert.uid}_phone", f"{anna.uid}_web", anna.uid, "x"):
@@ -64,7 +64,7 @@ def test_a_foreign_client_id_is_refused(broker, anna, bert, version, refused):
     assert not victim.gone.is_set()
 
 
-def test_a_wrong_password_is_refused(broker, anna, bert):
+def test_r70_a_wrong_password_is_refused(broker, anna, bert):
     good = anna.token()
     for password in (" ", "x", good[:-8] + "AAAAAAAA", anna.token(aud="api"), anna.token(did="web"), bert.token(),
                      "a" * 60000, anna.token(exp=int(time.time()) - 31, iat=int(time.time()) - 3000)):
@@ -72,7 +72,7 @@ def test_a_wrong_password_is_refused(broker, anna, bert):
     assert broker.device(anna, token=good).connect() == 0
 
 
-def test_a_token_that_claims_foreign_topics_is_refused(broker, anna, bert):
+def test_r70_a_token_that_claims_foreign_topics_is_refused(broker, anna, bert):
     for acl in ({"sub": [f"u/{bert.uid}/#"], "pub": []}, {"sub": ["#"], "pub": []}, {"sub": [], "pub": ["sys/#"]}):
         assert broker.device(anna, token=anna.token(acl=acl)).connect() == REFUSED_V5
 
@@ -106,7 +106,7 @@ def test_no_token_stands_in_the_log(broker, anna):
 
 
 @pytest.mark.parametrize("ws", [False, True])
-def test_the_own_id_takes_over_and_stays_online(broker, anna, ws):
+def test_r70_the_own_id_takes_over_and_stays_online(broker, anna, ws):
     watcher = broker.backend("sys/pres")
     first = broker.device(anna, ws=ws)
     assert first.connect() == 0
@@ -150,7 +150,7 @@ def test_a_refused_login_has_no_presence(broker, anna, bert):
 
 
 @pytest.mark.parametrize("version,denied", [(4, DENIED_V3), (5, DENIED_V5)])
-def test_only_granted_filters_are_subscribed(broker, anna, bert, version, denied):
+def test_r71_only_granted_filters_are_subscribed(broker, anna, bert, version, denied):
     c = broker.device(anna, version=version)
     assert c.connect() == 0
     forbidden = ["#", "+/#", "u/#", "u/+/in", "u/+/#", f"u/{bert.uid}/#", f"u/{bert.uid}/in", "up/#", f"{anna.up}/#",
@@ -161,7 +161,7 @@ def test_only_granted_filters_are_subscribed(broker, anna, bert, version, denied
     assert c.subscribe(*granted) == [1] * len(granted)
 
 
-def test_the_inbox_is_read_by_its_owner_alone(broker, anna, bert):
+def test_r71_the_inbox_is_read_by_its_owner_alone(broker, anna, bert):
     a, b, program = broker.device(anna), broker.device(bert), broker.backend()
     assert a.connect() == 0 and b.connect() == 0
     assert a.subscribe(f"u/{anna.uid}/#", "b/all") == [1, 1]
@@ -172,7 +172,7 @@ def test_the_inbox_is_read_by_its_owner_alone(broker, anna, bert):
     assert nothing_but(a, "b/all", {"end": 1}) == [(f"u/{anna.uid}/in", {"secret": 1})]
 
 
-def test_subscriptions_of_a_connection_are_bounded(broker, anna):
+def test_r75_subscriptions_of_a_connection_are_bounded(broker, anna):
     c = broker.device(anna)
     assert c.connect() == 0
     codes = [c.subscribe(f"u/{anna.uid}/x{i}")[0] for i in range(60)]
@@ -181,7 +181,7 @@ def test_subscriptions_of_a_connection_are_bounded(broker, anna):
 
 
 @pytest.mark.parametrize("version", [4, 5])
-def test_only_the_own_uplink_is_written(broker, anna, bert, version):
+def test_r71_only_the_own_uplink_is_written(broker, anna, bert, version):
     watcher = broker.backend("up/#", "sys/#")
     c = broker.device(anna, version=version)
     assert c.connect() == 0
@@ -194,7 +194,7 @@ def test_only_the_own_uplink_is_written(broker, anna, bert, version):
 
 
 @pytest.mark.parametrize("ws", [False, True])
-def test_qos_2_is_not_offered(broker, anna, ws):
+def test_r75_qos_2_is_not_offered(broker, anna, ws):
     """Each listener has to say so; a client of MQTT 5 is told in the CONNACK."""
     c = broker.device(anna, ws=ws)
     assert c.connect() == 0
@@ -202,7 +202,7 @@ def test_qos_2_is_not_offered(broker, anna, ws):
     assert c.welcome.RetainAvailable == 0
 
 
-def test_retained_messages_are_refused(broker, anna):
+def test_r73_retained_messages_are_refused(broker, anna):
     watcher = broker.backend("up/#")
     c = broker.device(anna, version=4)
     assert c.connect() == 0
@@ -214,7 +214,7 @@ def test_retained_messages_are_refused(broker, anna):
     assert nothing_but(watcher, f"{anna.up}/hello", {"end": 1}) == []
 
 
-def test_uplinks_have_a_rate(broker, anna):
+def test_r75_uplinks_have_a_rate(broker, anna):
     watcher = broker.backend("up/#")
     c = broker.device(anna)
     assert c.connect() == 0
@@ -235,7 +235,7 @@ def test_uplinks_have_a_rate(broker, anna):
 
 
 @pytest.mark.parametrize("version", [4, 5])
-def test_the_will_is_delivered_to_bye_only(broker, anna, bert, version):
+def test_r72_the_will_is_delivered_to_bye_only(broker, anna, bert, version):
     watcher = broker.backend("up/#", "sys/#")
     reader = broker.device(bert)
     assert reader.connect() == 0
@@ -254,7 +254,7 @@ def test_the_will_is_delivered_to_bye_only(broker, anna, bert, version):
     assert nothing_but(reader, f"u/{bert.uid}/in", {"end": 1}) == []
 
 
-def test_the_will_of_a_takeover_is_judged_too(broker, anna, bert):
+def test_r72_the_will_of_a_takeover_is_judged_too(broker, anna, bert):
     watcher = broker.backend("up/#", "sys/kick")
     for topic, payload in ((f"{bert.up}/bye", '{"forged": true}'), (f"{anna.up}/bye", '{"will": 2}')):
         old = broker.device(anna, version=4, will={"topic": topic, "payload": payload, "qos": 1})
@@ -268,7 +268,7 @@ def test_the_will_of_a_takeover_is_judged_too(broker, anna, bert):
 
 
 @pytest.mark.parametrize("version,ws", [(4, False), (5, False), (5, True)])
-def test_an_expired_token_ends_the_connection(broker, anna, version, ws):
+def test_r74_an_expired_token_ends_the_connection(broker, anna, version, ws):
     now = int(time.time())
     c = broker.device(anna, token=anna.token(iat=now - 3000, exp=now - 26), version=version, ws=ws)
     assert c.connect() == 0
@@ -284,7 +284,7 @@ def kick(program, uid, did="*", before=None, reason="logout"):
     program.publish("sys/kick", {"uid": uid, "did": did, "before": before, "reason": reason})
 
 
-def test_a_kick_comes_within_200_ms(broker, anna):
+def test_r74_a_kick_comes_within_200_ms(broker, anna):
     program, times = broker.backend(), []
     for i in range(5):
         c = broker.device(anna, did=f"d{i}")
@@ -328,7 +328,7 @@ def test_a_kick_of_one_device_spares_the_others(broker, anna):
     assert phone.subscribe(f"u/{anna.uid}/#") == [1]
 
 
-def test_offline_sessions_are_never_kicked(broker, anna, bert):
+def test_r74_offline_sessions_are_never_kicked(broker, anna, bert):
     """MQTT 5 can ask for a session that stays; kicking it while offline would crash the broker when it expires."""
     program = broker.backend()
     for did in ("a", "b"):
@@ -395,7 +395,7 @@ def test_a_broker_without_its_keys_does_not_start(broker):
 # --- floods -----------------------------------------------------------------------------------------------
 
 
-def test_a_thousand_qos_2_messages_without_release_take_no_memory(broker, anna, bert):
+def test_r75_a_thousand_qos_2_messages_without_release_take_no_memory(broker, anna, bert):
     before = broker.rss()
     for user in (anna, bert):
         with broker.raw_login(user) as s:
@@ -411,7 +411,7 @@ def test_a_thousand_qos_2_messages_without_release_take_no_memory(broker, anna, 
     assert broker.rss() - before < 50 << 20
 
 
-def test_a_storm_of_logins_does_not_stall_others(broker, anna):
+def test_r76_a_storm_of_logins_does_not_stall_others(broker, anna):
     """Messages pass while 100 devices log in; none waits for half a second."""
     c, program = broker.device(anna), broker.backend()
     assert c.connect() == 0
@@ -431,7 +431,7 @@ def test_a_storm_of_logins_does_not_stall_others(broker, anna):
     assert slowest < 0.5
 
 
-def test_the_plugin_needs_only_the_broker_and_its_libraries():
+def test_r76_the_plugin_needs_only_the_broker_and_its_libraries():
     """An undefined symbol would end the broker at the first call; everything else stays inside."""
 
     def symbols(*options):

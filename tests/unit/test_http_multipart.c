@@ -1,4 +1,4 @@
-/* multipart/form-data: what is read, and each way of refusing it. */
+/* multipart/form-data: what is read, and each way of refusing it (R56). */
 #include "http/multipart.h"
 
 #include "base/buf.h"

@@ -1,4 +1,4 @@
-/* fcgi/io/json: the reader's verdicts, its views, and the writer */
+/* fcgi/io/json: the reader's verdicts (R18, R19), its views, and the writer */
 #include "io/json.h"
 
 #include <stdlib.h>
