@@ -148,17 +148,13 @@ appeal_list(struct request *req)
 {
 	const struct appeal_query *in = req->query;
 	struct q_appeal_page q = { .status = in->status, .limit = (int32_t)in->limit };
-	struct str part[CURSOR_PARTS];
 	struct rows *rows;
 	struct uuid id;
 	enum problem p;
 
 	if (in->cursor.p) {
-		if ((p = cursor_get(req, in->cursor, part, 2)))
+		if ((p = cursor_get_moment(req, in->cursor, &q.at, &id)))
 			return p;
-		if (!uuid_parse(part[1], &id))
-			return ERR(&req->err, P_BAD_CURSOR, "no id in the cursor");
-		q.at = part[0];
 		q.id = &id;
 	}
 	p = q_appeal_page(req->db, &q, &rows, &req->err);

@@ -222,7 +222,6 @@ chat_list(struct request *req)
 {
 	const struct chat_query *in = req->query;
 	struct q_chat_list_after after = { .limit = (int32_t)in->limit };
-	struct str part[CURSOR_PARTS];
 	struct rows *rows;
 	enum problem p;
 
@@ -231,11 +230,8 @@ chat_list(struct request *req)
 			req->db, &(struct q_chat_list){ .limit = after.limit }, &rows, &req->err);
 		return p ? p : resp_page(req, rows, in->limit);
 	}
-	if ((p = cursor_get(req, in->cursor, part, 2)))
+	if ((p = cursor_get_moment(req, in->cursor, &after.at, &after.id)))
 		return p;
-	after.at = part[0];
-	if (!uuid_parse(part[1], &after.id))
-		return ERR(&req->err, P_BAD_CURSOR, "no id in the cursor");
 	p = q_chat_list_after(req->db, &after, &rows, &req->err);
 	return p ? p : resp_page(req, rows, in->limit);
 }

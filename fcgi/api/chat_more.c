@@ -122,7 +122,6 @@ message_search(struct request *req)
 	struct q_message_search q = {
 		.text = str_trim(in->q), .chat = in->chatId, .limit = (int32_t)in->limit
 	};
-	struct str part[CURSOR_PARTS];
 	struct rows *rows;
 	struct uuid id;
 	enum problem p;
@@ -132,11 +131,8 @@ message_search(struct request *req)
 		return ERR(&req->err, P_INVALID, "blank");
 	}
 	if (in->cursor.p) {
-		if ((p = cursor_get(req, in->cursor, part, 2)))
+		if ((p = cursor_get_moment(req, in->cursor, &q.at, &id)))
 			return p;
-		if (!uuid_parse(part[1], &id))
-			return ERR(&req->err, P_BAD_CURSOR, "no id in the cursor");
-		q.at = part[0];
 		q.id = &id;
 	}
 	p = q_message_search(req->db, &q, &rows, &req->err);

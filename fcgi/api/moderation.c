@@ -107,17 +107,13 @@ case_list(struct request *req)
 		.assignee = in->assignee,
 		.reason = in->reason,
 		.limit = (int32_t)in->limit };
-	struct str part[CURSOR_PARTS];
 	struct rows *rows;
 	struct uuid id;
 	enum problem p;
 
 	if (in->cursor.p) {
-		if ((p = cursor_get(req, in->cursor, part, 2)))
+		if ((p = cursor_get_moment(req, in->cursor, &q.at, &id)))
 			return p;
-		if (!uuid_parse(part[1], &id))
-			return ERR(&req->err, P_BAD_CURSOR, "no id in the cursor");
-		q.at = part[0];
 		q.id = &id;
 	}
 	p = q_case_page(req->db, &q, &rows, &req->err);

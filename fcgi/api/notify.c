@@ -69,7 +69,6 @@ notify_list(struct request *req)
 	struct q_notification_list_after after = {
 		.unread = in->unread, .type = in->type, .limit = (int32_t)in->limit
 	};
-	struct str part[CURSOR_PARTS];
 	struct rows *rows;
 	enum problem p;
 
@@ -80,11 +79,8 @@ notify_list(struct request *req)
 			&rows, &req->err);
 		return p ? p : resp_page(req, rows, in->limit);
 	}
-	if ((p = cursor_get(req, in->cursor, part, 2)))
+	if ((p = cursor_get_moment(req, in->cursor, &after.at, &after.id)))
 		return p;
-	after.at = part[0];
-	if (!uuid_parse(part[1], &after.id))
-		return ERR(&req->err, P_BAD_CURSOR, "no id in the cursor");
 	p = q_notification_list_after(req->db, &after, &rows, &req->err);
 	return p ? p : resp_page(req, rows, in->limit);
 }

@@ -142,3 +142,17 @@ cursor_get(struct request *req, struct str cursor, struct str parts[CURSOR_PARTS
 	}
 	return P_OK;
 }
+
+enum problem
+cursor_get_moment(struct request *req, struct str cursor, struct str *at, struct uuid *id)
+{
+	struct str part[CURSOR_PARTS];
+
+	enum problem p = cursor_get(req, cursor, part, 2);
+	if (p)
+		return p;
+	if (!uuid_parse(part[1], id))
+		return ERR(&req->err, P_BAD_CURSOR, "no id in the cursor");
+	*at = part[0];
+	return P_OK;
+}

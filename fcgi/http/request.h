@@ -105,6 +105,9 @@ bool req_has_role(const struct request *req, unsigned roles);
 #define CURSOR_PARTS 3
 enum problem cursor_get(struct request *req, struct str cursor, struct str parts[CURSOR_PARTS],
 	size_t n) __attribute__((warn_unused_result));
+/* Of a list by time and id: the time is as the database wrote it. */
+enum problem cursor_get_moment(struct request *req, struct str cursor, struct str *at,
+	struct uuid *id) __attribute__((warn_unused_result));
 struct str cursor_make(struct request *req, const struct str *parts, size_t n);
 
 #endif
