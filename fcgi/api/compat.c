@@ -157,6 +157,20 @@ compat_copy(struct request *req, struct jsonw *w, const struct json *obj, const 
 	}
 }
 
+enum problem
+compat_login(struct request *req, struct str email, struct str password, struct str device,
+	const struct json **grant)
+{
+	struct jsonw w;
+	struct buf b;
+
+	compat_begin(req, &b, &w);
+	compat_put(&w, "email", email);
+	compat_put(&w, "password", password);
+	compat_put(&w, "device", device);
+	return compat_send(req, "authLogin", compat_end(&b, &w), grant);
+}
+
 struct str
 compat_text(const struct json *obj, const char *name)
 {
@@ -194,6 +208,31 @@ compat_people_of(struct request *req, const struct json *chats, struct compat_pe
 	if (!p)
 		out->rows = rows;
 	return p;
+}
+
+enum problem
+compat_chat(struct request *req, const struct json **chat, struct compat_people *people)
+{
+	enum problem p = compat_ask(req, "chatGet", chat);
+
+	return p ? p : compat_people_of(req, *chat, people);
+}
+
+enum problem
+compat_messages(struct request *req, const struct json **page, struct compat_people *people)
+{
+	const struct json *chat;
+	enum problem p = compat_list(req, "messageList", page);
+
+	return p ? p : compat_chat(req, &chat, people);
+}
+
+enum problem
+compat_chats(struct request *req, const struct json **page, struct compat_people *people)
+{
+	enum problem p = compat_list(req, "chatList", page);
+
+	return p ? p : compat_people_of(req, json_member(*page, "items"), people);
 }
 
 bool

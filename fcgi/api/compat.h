@@ -34,6 +34,9 @@ enum problem compat_send(struct request *req, const char *row, struct str body,
 /* A page of a list, as the compat_page of the request says. */
 enum problem compat_list(struct request *req, const char *row, const struct json **out)
 	__attribute__((warn_unused_result));
+/* Signs in by the canonical row; `device` may be absent. */
+enum problem compat_login(struct request *req, struct str email, struct str password,
+	struct str device, const struct json **grant) __attribute__((warn_unused_result));
 void compat_param(struct request *req, size_t i, struct str value);
 
 /* A body for compat_send, or an answer. */
@@ -58,6 +61,13 @@ struct compat_people {
 /* Of the chat documents in an array, or of one. */
 enum problem compat_people_of(struct request *req, const struct json *chats,
 	struct compat_people *out) __attribute__((warn_unused_result));
+/* The chat that the path names, a page of its messages, the caller's chats; with their people. */
+enum problem compat_chat(struct request *req, const struct json **chat,
+	struct compat_people *people) __attribute__((warn_unused_result));
+enum problem compat_messages(struct request *req, const struct json **page,
+	struct compat_people *people) __attribute__((warn_unused_result));
+enum problem compat_chats(struct request *req, const struct json **page,
+	struct compat_people *people) __attribute__((warn_unused_result));
 struct compat_person {
 	struct uuid id;
 	struct str name, role;

@@ -216,14 +216,8 @@ ecommerce_login(struct request *req)
 {
 	const struct login_ec *in = req->body;
 	const struct json *grant;
-	struct jsonw w;
-	struct buf b;
+	enum problem p = compat_login(req, in->email, in->password, in->device, &grant);
 
-	compat_begin(req, &b, &w);
-	compat_put(&w, "email", in->email);
-	compat_put(&w, "password", in->password);
-	compat_put(&w, "device", in->device);
-	enum problem p = compat_send(req, "authLogin", compat_end(&b, &w), &grant);
 	return p ? p : answer_account(req, grant);
 }
 

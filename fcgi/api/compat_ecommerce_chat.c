@@ -300,12 +300,10 @@ ecommerce_conversations(struct request *req)
 	struct jsonw w;
 	struct buf b;
 
-	enum problem p = compat_list(req, "chatList", &page);
+	enum problem p = compat_chats(req, &page, &people);
 	if (p)
 		return p;
 	const struct json *items = json_member(page, "items");
-	if ((p = compat_people_of(req, items, &people)))
-		return p;
 	ec_array_begin(req, &b, &w, page);
 	for (size_t i = 0; i < json_size(items); i++)
 		put_conversation(req, &w, json_item(items, i), &people, true);
@@ -320,9 +318,7 @@ ecommerce_conversation(struct request *req)
 	struct jsonw w;
 	struct buf b;
 
-	enum problem p = compat_ask(req, "chatGet", &chat);
-	if (!p)
-		p = compat_people_of(req, chat, &people);
+	enum problem p = compat_chat(req, &chat, &people);
 	if (p)
 		return p;
 	buf_init(&b, req->arena, LIMIT_RESPONSE);
@@ -338,16 +334,12 @@ ecommerce_conversation(struct request *req)
 static enum problem
 ecommerce_messages(struct request *req)
 {
-	const struct json *chat, *page;
+	const struct json *page;
 	struct compat_people people;
 	struct jsonw w;
 	struct buf b;
 
-	enum problem p = compat_list(req, "messageList", &page);
-	if (!p)
-		p = compat_ask(req, "chatGet", &chat);
-	if (!p)
-		p = compat_people_of(req, chat, &people);
+	enum problem p = compat_messages(req, &page, &people);
 	if (p)
 		return p;
 	const struct json *items = json_member(page, "items");
@@ -370,7 +362,7 @@ check_whom(struct request *req, const struct uuid *sender, const struct uuid *re
 	enum problem p = compat_is_caller(req, sender);
 	if (p || !recipient)
 		return p;
-	if ((p = compat_ask(req, "chatGet", &chat)) || (p = compat_people_of(req, chat, &people)))
+	if ((p = compat_chat(req, &chat, &people)))
 		return p;
 	if (!compat_is_member(&people, compat_text(chat, "id"), recipient))
 		return ERR_SAY(&req->err, P_FORBIDDEN, "the recipient is not in the conversation");

@@ -291,10 +291,7 @@ livemarket_login(struct request *req)
 	struct jsonw w;
 	struct buf b;
 
-	compat_begin(req, &b, &w);
-	compat_put(&w, "email", in->email);
-	compat_put(&w, "password", in->password);
-	enum problem p = compat_send(req, "authLogin", compat_end(&b, &w), &grant);
+	enum problem p = compat_login(req, in->email, in->password, (struct str){ 0 }, &grant);
 	if (p)
 		return p;
 	lm_begin(req, &b, &w, "Signed in", "Sesión iniciada");

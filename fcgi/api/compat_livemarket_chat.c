@@ -163,12 +163,10 @@ livemarket_chats(struct request *req)
 	struct jsonw w;
 	struct buf b;
 
-	enum problem p = compat_list(req, "chatList", &page);
+	enum problem p = compat_chats(req, &page, &people);
 	if (p)
 		return p;
 	const struct json *items = json_member(page, "items");
-	if ((p = compat_people_of(req, items, &people)))
-		return p;
 	lm_begin(req, &b, &w, "Chats", "Chats");
 	jsonw_key(&w, "data");
 	jsonw_arr(&w);
@@ -217,16 +215,12 @@ livemarket_chat_hide(struct request *req)
 static enum problem
 livemarket_messages(struct request *req)
 {
-	const struct json *chat, *page;
+	const struct json *page;
 	struct compat_people people;
 	struct jsonw w;
 	struct buf b;
 
-	enum problem p = compat_list(req, "messageList", &page);
-	if (!p)
-		p = compat_ask(req, "chatGet", &chat);
-	if (!p)
-		p = compat_people_of(req, chat, &people);
+	enum problem p = compat_messages(req, &page, &people);
 	if (p)
 		return p;
 	const struct json *items = json_member(page, "items");
