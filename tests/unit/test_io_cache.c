@@ -170,7 +170,7 @@ a_counter_without_an_end_gets_one(void **state)
 	cache_free(c);
 }
 
-static _Noreturn void
+static void
 hit_many(int *admitted)
 {
 	struct cache *c = cache_new(redis.socket, NULL, PASSWORD);
@@ -185,34 +185,42 @@ hit_many(int *admitted)
 	_exit(0);
 }
 
-static void
-many_processes_admit_exactly_the_limit(void **state)
+/* What many processes count, each for itself, all together. */
+static int
+sum_of_processes(void (*count)(int *))
 {
 	size_t size = PROCESSES * sizeof(int);
-	int *admitted = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int *counts = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t children[PROCESSES];
-	int64_t count, left;
 	int sum = 0;
 
-	(void)state;
-	assert_true(admitted != MAP_FAILED);
+	assert_true(counts != MAP_FAILED);
 	for (int i = 0; i < PROCESSES; i++) {
 		children[i] = fork();
 		if (children[i] == 0)
-			hit_many(&admitted[i]);
+			count(&counts[i]);
 	}
 	for (int i = 0; i < PROCESSES; i++) {
 		int status = -1;
 		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
 		assert_int_equal(status, 0);
-		sum += admitted[i];
+		sum += counts[i];
 	}
-	assert_int_equal(sum, ADMITTED);
+	munmap(counts, size);
+	return sum;
+}
+
+static void
+many_processes_admit_exactly_the_limit(void **state)
+{
+	int64_t count, left;
+
+	(void)state;
+	assert_int_equal(sum_of_processes(hit_many), ADMITTED);
 	struct cache *c = connected();
 	assert_int_equal(cache_hit(c, STR("shared"), 60, &count, &left), CACHE_OK);
 	assert_int_equal(count, PROCESSES * HITS_EACH + 1);
 	cache_free(c);
-	munmap(admitted, size);
 }
 
 #define SECOND INT64_C(1000000)
@@ -292,26 +300,8 @@ pour_many(int *admitted)
 static void
 many_processes_fill_a_bucket_to_its_brim(void **state)
 {
-	size_t size = PROCESSES * sizeof(int);
-	int *admitted = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t children[PROCESSES];
-	int sum = 0;
-
 	(void)state;
-	assert_true(admitted != MAP_FAILED);
-	for (int i = 0; i < PROCESSES; i++) {
-		children[i] = fork();
-		if (children[i] == 0)
-			pour_many(&admitted[i]);
-	}
-	for (int i = 0; i < PROCESSES; i++) {
-		int status = -1;
-		assert_int_equal(waitpid(children[i], &status, 0), children[i]);
-		assert_int_equal(status, 0);
-		sum += admitted[i];
-	}
-	assert_int_equal(sum, ADMITTED);
-	munmap(admitted, size);
+	assert_int_equal(sum_of_processes(pour_many), ADMITTED);
 }
 
 static void
