@@ -2,7 +2,7 @@
 #include "api/contact.h"
 
 #include "api/contact_parts.h"
-#include "unit.h"
+#include "arena_kit.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -16,25 +16,8 @@
 #define RECALL_MIN 95
 #define CASES_MIN 200
 
-static struct arena *arena;
 static const struct contact_tuning tuning = { .phone_digits = 9,
 	.own_host = { "plaza.example", 13 } };
-
-static int
-open_arena(void **state)
-{
-	(void)state;
-	arena = arena_new((size_t)64 * 1024 * 1024);
-	return 0;
-}
-
-static int
-close_arena(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
 
 static unsigned
 classes_in(const char *text)

@@ -1,30 +1,12 @@
 /* fcgi/api/words */
 #include "api/words.h"
 
-#include "unit.h"
+#include "arena_kit.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 #define HITS 8
-
-static struct arena *arena;
-
-static int
-open_arena(void **state)
-{
-	(void)state;
-	arena = arena_new((size_t)256 * 1024 * 1024);
-	return 0;
-}
-
-static int
-close_arena(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
 
 static bool
 finds(const char *pattern, const char *text)

@@ -1,26 +1,7 @@
 /* fcgi/base/buf */
 #include "base/buf.h"
 
-#include "base/arena.h"
-#include "unit.h"
-
-static struct arena *arena;
-
-static int
-open_arena(void **state)
-{
-	(void)state;
-	arena = arena_new((size_t)64 * 1024 * 1024);
-	return 0;
-}
-
-static int
-close_arena(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
+#include "arena_kit.h"
 
 static struct buf
 make(size_t limit)

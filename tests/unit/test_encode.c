@@ -1,28 +1,10 @@
 /* fcgi/base/encode */
 #include "base/encode.h"
 
-#include "base/arena.h"
-#include "unit.h"
+#include "arena_kit.h"
 
 /* Marks an output that must not have been touched. */
 static const struct str mark = { "mark", 4 };
-static struct arena *arena;
-
-static int
-open_arena(void **state)
-{
-	(void)state;
-	arena = arena_new((size_t)64 * 1024 * 1024);
-	return 0;
-}
-
-static int
-close_arena(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
 
 static struct buf
 make(void)

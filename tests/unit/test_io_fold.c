@@ -1,25 +1,7 @@
 /* fcgi/io/fold */
 #include "io/fold.h"
 
-#include "unit.h"
-
-static struct arena *arena;
-
-static int
-open_arena(void **state)
-{
-	(void)state;
-	arena = arena_new((size_t)64 * 1024 * 1024);
-	return 0;
-}
-
-static int
-close_arena(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
+#include "arena_kit.h"
 
 /* As text: ñ as '~', all else that is not ASCII as '?'. */
 static const char *

@@ -1,34 +1,15 @@
 /* realtime/topics, realtime/events: the truth table of filters, topics and grants */
 #include "topics.h"
 
-#include "base/arena.h"
+#include "arena_kit.h"
 #include "base/uuid.h"
 #include "events.h"
 #include "io/token.h"
-#include "unit.h"
 
 #define ME "01890a5d-ac96-774b-bcce-b302099a8057"
 #define SHOP "01890a5d-0000-7000-8000-00000000000a"
 #define PEER "01890a5d-ac96-774b-bcce-b302099a8058"
 #define LEVEL50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-
-static struct arena *arena;
-
-static int
-open_arena(void **state)
-{
-	(void)state;
-	arena = arena_new(1 << 20);
-	return 0;
-}
-
-static int
-close_arena(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
 
 static struct uuid
 id(const char *text)

@@ -1,27 +1,9 @@
 /* fcgi/base/str */
 #include "base/str.h"
 
-#include "base/arena.h"
-#include "unit.h"
+#include "arena_kit.h"
 
 static const struct str absent;
-static struct arena *arena;
-
-static int
-open_arena(void **state)
-{
-	(void)state;
-	arena = arena_new(1 << 20);
-	return 0;
-}
-
-static int
-close_arena(void **state)
-{
-	(void)state;
-	arena_free(arena);
-	return 0;
-}
 
 static void
 absent_differs_from_empty(void **state)
