@@ -97,17 +97,28 @@ BEGIN
         || coalesce(',"assigneeId":"' || r.assignee_id || '"', '') || coalesce(',"action":"' || r.action || '"', '') || '}'));
 END $$;
 
+-- A case, locked, for a moderator.
+CREATE OR REPLACE FUNCTION case_lock(p_id uuid) RETURNS report
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+DECLARE
+    r report;
+BEGIN
+    PERFORM moderator_me();
+    SELECT * INTO r FROM report WHERE id = p_id FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM raise_problem('not-found');
+    END IF;
+    RETURN r;
+END $$;
+
 -- Takes a case for half an hour; of two who come at once one gets it. Claiming again goes on.
 CREATE OR REPLACE FUNCTION case_claim(p_id uuid, p_request text, OUT body text, OUT events text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
-    me uuid := moderator_me();
-    r  report;
+    me uuid := app_me();
+    r  report := case_lock(p_id);
 BEGIN
-    SELECT * INTO r FROM report WHERE id = p_id FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        PERFORM raise_problem('not-found');
-    ELSIF r.target_id = me OR r.reporter_id = me THEN
+    IF r.target_id = me OR r.reporter_id = me THEN
         PERFORM raise_problem('forbidden', 'Nobody judges in a case of their own.');
     ELSIF r.status <> 'open' THEN
         PERFORM raise_problem('conflict', 'The case is closed.');
@@ -124,13 +135,10 @@ END $$;
 CREATE OR REPLACE FUNCTION case_hold(p_id uuid) RETURNS report
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 DECLARE
-    me uuid := moderator_me();
-    r  report;
+    me uuid := app_me();
+    r  report := case_lock(p_id);
 BEGIN
-    SELECT * INTO r FROM report WHERE id = p_id FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        PERFORM raise_problem('not-found');
-    ELSIF r.status <> 'open' THEN
+    IF r.status <> 'open' THEN
         PERFORM raise_problem('conflict', 'The case is closed.');
     ELSIF r.assignee_id IS DISTINCT FROM me OR r.claimed_until <= now() THEN
         PERFORM raise_problem('conflict', 'Claim the case first.');
