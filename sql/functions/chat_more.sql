@@ -1,4 +1,4 @@
--- Opening conversations, what each member makes of them; blocks and reports.
+-- Opening conversations, what each member makes of them; blocks.
 
 -- Who stands behind the id of a seller: a shop's owner, or the account itself.
 CREATE OR REPLACE FUNCTION seller_account(p_id uuid) RETURNS uuid
@@ -150,7 +150,7 @@ LANGUAGE sql STABLE SET search_path = plaza, pg_temp AS $$
                    WHERE f.file_id = p_file AND m.account_id = p_user AND f.seq > m.from_seq)
 $$;
 
--- ---- blocks and reports ----
+-- ---- blocks ----
 
 -- The peer is not told; both find out when they send.
 CREATE OR REPLACE FUNCTION user_block(p_user uuid, p_on boolean) RETURNS text
@@ -190,36 +190,5 @@ LANGUAGE sql STABLE SET search_path = plaza, pg_temp AS $$
     WHERE m.chat_id = p_chat AND m.seq BETWEEN p_seq - 10 AND p_seq + 10
 $$;
 
--- A case for the moderators, with the ten messages before and after the one that is reported, or the last ones.
-CREATE OR REPLACE FUNCTION user_report(p_id uuid, p_user uuid, p_chat uuid, p_seq bigint, p_reason text, p_note text,
-                                       OUT body text, OUT events text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-DECLARE
-    me     uuid := app_me();
-    middle bigint;
-    said   text := '[]';
-BEGIN
-    IF p_user = me OR NOT EXISTS (SELECT FROM account AS a WHERE a.id = p_user AND a.deleted_at IS NULL) THEN
-        PERFORM raise_problem('not-found');
-    END IF;
-    IF p_chat IS NOT NULL THEN
-        PERFORM chat_enter(p_chat);
-        SELECT coalesce(p_seq, c.last_seq) INTO middle
-        FROM chat AS c
-        JOIN chat_member AS m ON m.chat_id = c.id AND m.account_id = p_user
-        WHERE c.id = p_chat AND coalesce(p_seq, 0) <= c.last_seq;
-        IF NOT FOUND THEN
-            PERFORM raise_problem('not-found');
-        END IF;
-        said := chat_excerpt(p_chat, middle);
-    END IF;
-    INSERT INTO report (id, reporter_id, target_id, chat_id, seq, reason, note, snapshot, snapshot_hash)
-    VALUES (p_id, me, p_user, p_chat, p_seq, p_reason, p_note, said, sha256(convert_to(said, 'UTF8')));
-    body := '{"id":"' || p_id || '","targetId":"' || p_user || '","reason":"' || p_reason
-        || '","status":"open","createdAt":"' || iso(now()) || '"}';
-    events := emit('a/mod', envelope('report:new', '{"reportId":"' || p_id || '","targetId":"' || p_user || '"'
-        || coalesce(',"chatId":"' || p_chat || '"', '') || ',"reason":"' || p_reason || '"}'));
-END $$;
-
 GRANT EXECUTE ON FUNCTION chat_open(uuid, uuid, uuid), chat_flag(uuid, boolean, boolean, boolean), typing_peers(uuid),
-    user_block(uuid, boolean), user_report(uuid, uuid, uuid, bigint, text, text) TO plaza_web;
+    user_block(uuid, boolean) TO plaza_web;

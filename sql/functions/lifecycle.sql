@@ -24,7 +24,10 @@ END $$;
 CREATE OR REPLACE FUNCTION chat_days(c chat) RETURNS integer
 LANGUAGE plpgsql STABLE SET search_path = plaza, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM report AS r WHERE r.chat_id = c.id AND r.resolved_at IS NULL) THEN
+    IF EXISTS (SELECT FROM report AS r WHERE r.chat_id = c.id AND r.resolved_at IS NULL)
+        OR EXISTS (SELECT FROM report_more AS m
+                   JOIN report AS r ON r.id = m.report_id
+                   WHERE m.chat_id = c.id AND r.resolved_at IS NULL) THEN
         RETURN NULL;
     END IF;
     RETURN (SELECT r.days FROM retention AS r

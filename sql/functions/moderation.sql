@@ -24,11 +24,15 @@ LANGUAGE sql STABLE SET search_path = plaza, pg_temp AS $$
     SELECT row_to_json(j)::text
     FROM (SELECT r.id, case_status(r) AS status, r.reason, r.hint, r.note, r.reporter_id AS "reporterId",
                  r.target_id AS "targetId", (SELECT a.name FROM account AS a WHERE a.id = r.target_id) AS "targetName",
-                 r.chat_id AS "chatId", r.seq,
+                 r.chat_id AS "chatId", r.seq, o.reporters, o.reasons,
                  CASE WHEN r.claimed_until > now() THEN r.assignee_id END AS "assigneeId",
                  CASE WHEN r.claimed_until > now() THEN iso(r.claimed_until) END AS "claimedUntil",
                  r.action, r.resolution, r.resolved_by AS "resolvedBy", iso(r.resolved_at) AS "resolvedAt",
-                 iso(r.created_at) AS "createdAt") AS j
+                 iso(r.created_at) AS "createdAt"
+          FROM (SELECT count(DISTINCT x.reporter_id) AS reporters, array_agg(DISTINCT x.reason) AS reasons
+                FROM (SELECT r.reporter_id, r.reason
+                      UNION ALL
+                      SELECT m.reporter_id, m.reason FROM report_more AS m WHERE m.report_id = r.id) AS x) AS o) AS j
 $$;
 
 CREATE OR REPLACE FUNCTION sanction_json(s sanction) RETURNS text
@@ -60,10 +64,24 @@ BEGIN
     FROM report AS r
     WHERE (p_status IS NULL OR case_status(r) = p_status)
       AND (p_assignee IS NULL OR r.assignee_id = p_assignee AND case_status(r) = 'claimed')
-      AND (p_reason IS NULL OR r.reason = p_reason)
+      AND (p_reason IS NULL OR r.reason = p_reason
+           OR EXISTS (SELECT FROM report_more AS m WHERE m.report_id = r.id AND m.reason = p_reason))
       AND (p_at IS NULL OR (r.created_at, r.id) < (p_at, p_id))
     ORDER BY r.created_at DESC, r.id DESC
     LIMIT p_limit;
+END $$;
+
+-- What people reported in a case, the latest fifty, each with what was said then.
+CREATE OR REPLACE FUNCTION case_reports_json(r report) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN (SELECT '[' || coalesce(string_agg(concat(rtrim(row_to_json(j)::text, '}'), ',"snapshotValid":',
+                       (e.snapshot_hash = sha256(convert_to(e.snapshot, 'UTF8')))::text, ',"snapshot":', e.snapshot, '}'),
+                       ',' ORDER BY e.created_at, e.id), '') || ']'
+            FROM (SELECT x.* FROM case_reports(r) AS x WHERE x.reporter_id IS NOT NULL
+                  ORDER BY x.created_at DESC, x.id DESC LIMIT 50) AS e
+            CROSS JOIN LATERAL (SELECT e.id, e.reporter_id AS "reporterId", e.reason, e.note, e.chat_id AS "chatId", e.seq,
+                                       iso(e.created_at) AS "createdAt") AS j);
 END $$;
 
 -- A case with what was said when it was made. Looking into it leaves a trace.
@@ -87,14 +105,15 @@ BEGIN
                          json_build_object('chatId', r.chat_id, 'snapshotValid', valid), p_request);
     RETURN rtrim(case_json(r), '}') || ',"snapshot":' || r.snapshot || ',"snapshotHash":"' || encode(r.snapshot_hash, 'hex')
         || '","snapshotValid":' || valid || ',"sanctions":' || v
-        || ',"reportsOfTarget":' || (SELECT count(*) FROM report AS o WHERE o.target_id = r.target_id) || '}';
+        || ',"reports":' || case_reports_json(r) || ',"reportsOfTarget":' || (SELECT count(*) FROM report AS o WHERE o.target_id = r.target_id) || '}';
 END $$;
 
 CREATE OR REPLACE FUNCTION case_tell(r report) RETURNS text
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 BEGIN
     RETURN emit('a/mod', envelope('report:updated', '{"reportId":"' || r.id || '","status":"' || case_status(r) || '"'
-        || coalesce(',"assigneeId":"' || r.assignee_id || '"', '') || coalesce(',"action":"' || r.action || '"', '') || '}'));
+        || coalesce(',"assigneeId":"' || r.assignee_id || '"', '') || coalesce(',"action":"' || r.action || '"', '')
+        || ',"reporters":' || (SELECT count(DISTINCT e.reporter_id) FROM case_reports(r) AS e) || '}'));
 END $$;
 
 -- A case, locked, for a moderator.
@@ -111,6 +130,15 @@ BEGIN
     RETURN r;
 END $$;
 
+-- Who is a party of a case does not judge in it.
+CREATE OR REPLACE FUNCTION case_judge(r report, p_judge uuid) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = plaza, pg_temp AS $$
+BEGIN
+    IF r.target_id = p_judge OR EXISTS (SELECT FROM case_reports(r) AS e WHERE e.reporter_id = p_judge) THEN
+        PERFORM raise_problem('forbidden', 'Nobody judges in a case of their own.');
+    END IF;
+END $$;
+
 -- Takes a case for half an hour; of two who come at once one gets it. Claiming again goes on.
 CREATE OR REPLACE FUNCTION case_claim(p_id uuid, p_request text, OUT body text, OUT events text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
@@ -118,9 +146,8 @@ DECLARE
     me uuid := app_me();
     r  report := case_lock(p_id);
 BEGIN
-    IF r.target_id = me OR r.reporter_id = me THEN
-        PERFORM raise_problem('forbidden', 'Nobody judges in a case of their own.');
-    ELSIF r.status <> 'open' THEN
+    PERFORM case_judge(r, me);
+    IF r.status <> 'open' THEN
         PERFORM raise_problem('conflict', 'The case is closed.');
     ELSIF r.assignee_id <> me AND r.claimed_until > now() THEN
         PERFORM raise_problem('conflict', 'Another moderator has the case.');
@@ -170,10 +197,12 @@ DECLARE
     v_chat uuid := p_chat;
 BEGIN
     IF p_report IS NOT NULL THEN
-        SELECT r.chat_id INTO v_chat
+        SELECT e.chat_id INTO v_chat
         FROM report AS r
+        CROSS JOIN LATERAL case_reports(r) AS e
         WHERE r.id = p_report AND r.assignee_id = me AND r.claimed_until > now() AND r.status = 'open'
-          AND (p_chat IS NULL OR r.chat_id = p_chat);
+          AND e.chat_id = coalesce(p_chat, r.chat_id)
+        LIMIT 1;
         IF NOT FOUND THEN
             PERFORM raise_problem('forbidden', 'Claim a case about this conversation first.');
         END IF;
@@ -241,29 +270,53 @@ BEGIN
     RETURN sessions_end(p_account, NULL, 'suspended');
 END $$;
 
--- Closes a case that the caller has.
-CREATE OR REPLACE FUNCTION case_resolve(p_id uuid, p_sanction uuid, p_action text, p_note text, p_days int, p_request text,
-                                        OUT body text, OUT events text)
+-- What the reporters of a case are told when it is closed. Their feeds are locked already.
+CREATE OR REPLACE FUNCTION case_answer(r report) RETURNS text
+LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
+DECLARE
+    v_reporter uuid;
+    events     text := '';
+BEGIN
+    FOR v_reporter IN SELECT DISTINCT e.reporter_id FROM case_reports(r) AS e WHERE e.reporter_id IS NOT NULL ORDER BY 1 LOOP
+        events := events || notify_in(v_reporter, 'report.resolved', 'Your report was looked into',
+            'Su denuncia fue revisada',
+            CASE r.action WHEN 'dismiss' THEN 'We found no breach of the rules.' ELSE 'We took measures. Thank you.' END,
+            CASE r.action WHEN 'dismiss' THEN 'No encontramos una infracción de las normas.'
+                          ELSE 'Tomamos medidas. Gracias.' END, 'normal');
+    END LOOP;
+    RETURN events;
+END $$;
+
+-- Closes a case that the caller has. The message that is removed is that of one of its reports, else of the first.
+CREATE OR REPLACE FUNCTION case_resolve(p_id uuid, p_sanction uuid, p_action text, p_note text, p_days int, p_of uuid,
+                                        p_request text, OUT body text, OUT events text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
     me uuid := moderator_me();
     r  report := case_hold(p_id);
+    e  record;
 BEGIN
+    PERFORM case_judge(r, me);
+    SELECT x.chat_id, x.seq INTO e FROM case_reports(r) AS x WHERE x.id = coalesce(p_of, r.id);
+    IF NOT FOUND THEN
+        PERFORM raise_problem('invalid', 'The case has no such report.');
+    END IF;
     events := '';
     IF p_action = 'suspend' THEN
         events := suspend(r.target_id);
     ELSIF p_action = 'remove_message' THEN
-        PERFORM FROM chat AS c WHERE c.id = r.chat_id FOR NO KEY UPDATE;
-        PERFORM FROM chat_member AS m WHERE m.chat_id = r.chat_id ORDER BY m.account_id FOR NO KEY UPDATE;
+        PERFORM FROM chat AS c WHERE c.id = e.chat_id FOR NO KEY UPDATE;
+        PERFORM FROM chat_member AS m WHERE m.chat_id = e.chat_id ORDER BY m.account_id FOR NO KEY UPDATE;
     END IF;
     -- Several feeds are written to, not in the order of their accounts.
     PERFORM FROM feed_head AS h
-    WHERE h.account_id IN (r.target_id, r.reporter_id)
+    WHERE h.account_id = r.target_id
+       OR h.account_id IN (SELECT x.reporter_id FROM case_reports(r) AS x)
        OR p_action = 'remove_message'
-          AND h.account_id IN (SELECT m.account_id FROM chat_member AS m WHERE m.chat_id = r.chat_id)
+          AND h.account_id IN (SELECT m.account_id FROM chat_member AS m WHERE m.chat_id = e.chat_id)
     ORDER BY h.account_id FOR NO KEY UPDATE;
     IF p_action = 'remove_message' THEN
-        events := events || message_moderate(r.chat_id, r.seq, r.target_id);
+        events := events || message_moderate(e.chat_id, e.seq, r.target_id);
     END IF;
     IF p_action <> 'dismiss' THEN
         INSERT INTO sanction (id, account_id, kind, report_id, moderator_id, note, ends_at)
@@ -281,13 +334,7 @@ BEGIN
         resolution = p_note, resolved_by = me, resolved_at = now(), assignee_id = NULL, claimed_until = NULL
     WHERE id = p_id
     RETURNING * INTO r;
-    IF r.reporter_id IS NOT NULL THEN
-        events := events || notify_in(r.reporter_id, 'report.resolved', 'Your report was looked into',
-            'Su denuncia fue revisada',
-            CASE p_action WHEN 'dismiss' THEN 'We found no breach of the rules.' ELSE 'We took measures. Thank you.' END,
-            CASE p_action WHEN 'dismiss' THEN 'No encontramos una infracción de las normas.'
-                          ELSE 'Tomamos medidas. Gracias.' END, 'normal');
-    END IF;
+    events := events || case_answer(r);
     body := case_json(r);
     events := events || case_tell(r);
     PERFORM audit_append('case.resolve', 'report', p_id::text,
@@ -432,7 +479,7 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION case_page(text, uuid, text, timestamptz, uuid, int), case_open(uuid, text),
     case_claim(uuid, text), case_release(uuid, text), case_messages(uuid, uuid, text, bigint, int, text),
-    case_resolve(uuid, uuid, text, text, int, text), my_sanctions(), my_appeal(uuid, uuid, text),
+    case_resolve(uuid, uuid, text, text, int, uuid, text), my_sanctions(), my_appeal(uuid, uuid, text),
     appeal_page(text, timestamptz, uuid, int), appeal_decide(uuid, boolean, text, text) TO plaza_web;
 GRANT EXECUTE ON FUNCTION appeal_make(uuid, uuid, uuid, text) TO plaza_auth;
 GRANT EXECUTE ON FUNCTION job_end_sanctions() TO plaza_relay;

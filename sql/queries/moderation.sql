@@ -53,11 +53,11 @@ FROM case_claim(:id, :request) AS c;
 SELECT c.body, c.events
 FROM case_release(:id, :request) AS c;
 
--- query: case_resolve (id uuid, sanction uuid, action text, note text, days int?, request text) one
+-- query: case_resolve (id uuid, sanction uuid, action text, note text, days int?, of uuid?, request text) one
 --     -> body text, events text
 -- Closes a case.
 SELECT c.body, c.events
-FROM case_resolve(:id, :sanction, :action, :note, :days, :request) AS c;
+FROM case_resolve(:id, :sanction, :action, :note, :days, :of, :request) AS c;
 
 -- query: case_messages (report uuid?, chat uuid?, reason text?, below bigint?, limit int, request text) many
 --     -> body text, k1 bigint
@@ -114,3 +114,13 @@ SELECT audit_verify() AS body;
 -- query: job_end_sanctions () one -> done bigint
 -- Lifts one suspension whose time has passed.
 SELECT job_end_sanctions() AS done;
+
+-- query: blocked_page (n bigint?, id uuid?, limit int, request text) many -> body text, k1 bigint, k2 uuid
+-- The most blocked accounts; leaves a trace.
+SELECT b.body, b.k1, b.k2
+FROM blocked_page(:n, :id, :limit + 1, :request) AS b;
+
+-- query: blocks_of (account uuid, at text?, id uuid?, limit int, request text) many -> body text, k1 text, k2 uuid
+-- Blocks of an account in both directions; leaves a trace.
+SELECT b.body, b.k1, b.k2
+FROM blocks_of(:account, :at::timestamptz, :id, :limit + 1, :request) AS b;

@@ -77,6 +77,10 @@ def test_a_case_keeps_what_it_is_about(talk, sql):
     age(sql, chat, 5000, 4)
     assert purge(sql, chat) == 0
     sql("UPDATE report SET status = 'dismissed', resolved_at = now() WHERE chat_id = %s", (chat,))
+    done(a.post(f"/users/{b.user['id']}/report", {"reason": "abuse"}), 201)
+    done(a.post(f"/users/{b.user['id']}/report", {"reason": "abuse", "chatId": chat}), 201)
+    assert purge(sql, chat) == 0, "a later report is kept as well"
+    sql("UPDATE report SET status = 'dismissed', resolved_at = now() WHERE target_id = %s", (b.user["id"],))
     assert purge(sql, chat) == 4
     assert (a.get(f"/chats/{chat}").json["lastMessage"], a.get(f"/chats/{chat}").json["unread"]) == (None, 0)
 

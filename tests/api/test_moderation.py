@@ -76,9 +76,9 @@ def notes(who, kind):
 
 # ---- the queue ----
 
-def test_cases_are_listed_by_state_reason_and_moderator(pair, judge, other):
+def test_cases_are_listed_by_state_reason_and_moderator(pair, users, judge, other):
     a, b, _ = pair
-    case, free = report(a, b, reason="scam"), report(a, b)
+    case, free = report(a, b, reason="scam"), report(a, users.client())
 
     def listed(query):
         ids = {c["id"] for c in judge.pages(f"{QUEUE}/reports?limit=100{query}")}
@@ -160,7 +160,138 @@ def test_a_claim_ends_is_given_back_and_is_needed(pair, judge, other, sql):
 def test_nobody_judges_in_their_own_case(client, judge, other):
     for case in (report(client, judge), report(judge, client)):
         assert judge.post(f"{QUEUE}/reports/{case}/claim").problem == "forbidden"
-        claimed(other, case)
+        resolve(other, claimed(other, case), "dismiss")
+
+
+# ---- several reports of one user ----
+
+def members(sql, case):
+    return sql("SELECT count(*) FROM report_more WHERE report_id = %s", (case,))[0][0]
+
+
+def test_reports_of_one_user_by_several_people_are_one_case(users, pair, judge, sql):
+    a, b, chat = pair
+    send(b, chat, "rude")
+    case = report(a, b, chatId=chat, seq=1)
+    second, third = users.client(), users.client()
+    own = second.post(API + "/chats", {"peerId": b.user["id"]}).json["id"]
+    send(b, own, "ruder")
+    other_id = report(second, b, reason="scam", note="me too", chatId=own, seq=1)
+    report(third, b, reason="spam")
+    assert other_id != case, "who reports learns nothing of others"
+    mine = [c for c in judge.pages(QUEUE + "/reports?limit=100") if c["targetId"] == b.user["id"]]
+    assert [(c["id"], c["reporters"], c["reasons"]) for c in mine] == [(case, 3, ["abuse", "scam", "spam"])]
+    assert case in {c["id"] for c in judge.pages(QUEUE + "/reports?limit=100&reason=scam")}
+    opened = judge.get(f"{QUEUE}/reports/{case}").json
+    assert [(e["reporterId"], e["reason"], e["note"], e["chatId"], e["seq"]) for e in opened["reports"]] == [
+        (a.user["id"], "abuse", "look", chat, 1), (second.user["id"], "scam", "me too", own, 1),
+        (third.user["id"], "spam", "look", None, None)]
+    assert [[m["body"] for m in e["snapshot"]] for e in opened["reports"]] == [["rude"], ["ruder"], []]
+    assert all(e["snapshotValid"] for e in opened["reports"]) and opened["reportsOfTarget"] == 1
+    sql("UPDATE report_more SET snapshot = replace(snapshot, 'ruder', 'nicer') WHERE id = %s", (other_id,))
+    assert [e["snapshotValid"] for e in judge.get(f"{QUEUE}/reports/{case}").json["reports"]] == [True, False, True]
+
+
+def test_the_same_report_again_changes_nothing(pair, judge, sql):
+    a, b, chat = pair
+    send(b, chat, "one")
+    send(b, chat, "two")
+    case = report(a, b, chatId=chat, seq=1)
+    for _ in range(3):
+        r = a.post(f"{API}/users/{b.user['id']}/report", {"reason": "spam", "chatId": chat, "seq": 1})
+        assert (r.status, r.json["id"], r.json["reason"]) == (201, case, "abuse")
+    assert members(sql, case) == 0
+    more = report(a, b, chatId=chat, seq=2)
+    assert more != case and report(a, b, chatId=chat, seq=2) == more and members(sql, case) == 1
+    assert judge.get(f"{QUEUE}/reports/{case}").json["reporters"] == 1, "one person"
+    resolved(judge, case, "dismiss")
+    assert report(a, b, chatId=chat, seq=1) not in (case, more), "a closed case is closed"
+
+
+def test_all_who_reported_are_answered_and_none_of_them_judges(users, pair, judge, other):
+    a, b, _ = pair
+    case = report(a, b)
+    second = users.client()
+    report(second, b)
+    report(other, b)
+    assert other.post(f"{QUEUE}/reports/{case}/claim").problem == "forbidden"
+    resolved(judge, case, "warn")
+    for who in (a, second, other):
+        assert [n["body"] for n in notes(who, "report.resolved")] == ["We took measures. Thank you."]
+    assert len(notes(b, "moderation.warn")) == 1
+
+
+def test_who_reports_after_claiming_does_not_decide(pair, judge, other):
+    a, b, _ = pair
+    case = claimed(judge, report(a, b))
+    report(judge, b)
+    assert resolve(judge, case, "dismiss").problem == "forbidden"
+    assert judge.post(f"{QUEUE}/reports/{case}/release").status == 200
+    resolved(other, case, "dismiss")
+
+
+def test_conversations_of_all_reports_of_a_case_can_be_looked_into(users, pair, judge):
+    a, b, chat = pair
+    second = users.client()
+    own = second.post(API + "/chats", {"peerId": b.user["id"]}).json["id"]
+    send(b, chat, "here")
+    send(b, own, "there")
+    case = report(a, b, chatId=chat, seq=1)
+    more = report(second, b, chatId=own, seq=1)
+    look = f"{QUEUE}/messages?reportId={case}&chatId="
+    assert judge.get(look + own).problem == "forbidden", "not claimed"
+    claimed(judge, case)
+    assert [[m["message"]["body"] for m in judge.get(look + c).json["items"]] for c in (chat, own)] == [["here"], ["there"]]
+    assert resolve(judge, case, "remove_message", reportId=str(uuid.uuid4())).problem == "invalid", "of another case"
+    assert resolve(judge, case, "remove_message", reportId=more).json["status"] == "resolved"
+    assert second.get(f"{API}/chats/{own}/messages").json["items"][0]["deleted"] is True
+    assert a.get(f"{API}/chats/{chat}/messages").json["items"][0].get("deleted") is None
+
+
+def test_race_of_two_who_report_makes_one_case(env, users, judge, sql):
+    target, crowd = users.client(), [users.client() for _ in range(2)]
+    # A report waits for the account that it names.
+    made = at_once(env, "SELECT FROM account WHERE id = %s FOR UPDATE", (target.user["id"],),
+                   [lambda who=who: report(who.clone(), target) for who in crowd])
+    assert len(set(made)) == 2
+    cases = sql("SELECT id::text FROM report WHERE target_id = %s", (target.user["id"],))
+    assert len(cases) == 1 and judge.get(f"{QUEUE}/reports/{cases[0][0]}").json["reporters"] == 2
+
+
+def test_race_of_a_report_and_the_decision_loses_no_report(env, users, pair, judge, sql):
+    a, b, _ = pair
+    case, second = claimed(judge, report(a, b)), users.client()
+    at_once(env, "SELECT FROM report WHERE id = %s FOR UPDATE", (case,), [
+        lambda: resolve(judge.clone(), case, "dismiss"), lambda: report(second.clone(), b)])
+    merged = members(sql, case) == 1
+    assert len(notes(second, "report.resolved")) == merged
+    assert sql("SELECT count(*) FROM report WHERE target_id = %s AND status = 'open'", (b.user["id"],))[0][0] == (not merged)
+
+
+# ---- who blocks whom ----
+
+def test_moderators_see_the_most_blocked_and_each_look_is_written_down(users, judge, admin):
+    bad, worse, friend = users.client(), users.seller(), users.client()
+    for who in (friend, bad):
+        assert who.post(f"{API}/users/{worse.user['id']}/block").status == 204
+    assert friend.post(f"{API}/users/{bad.user['id']}/block").status == 204
+    case = report(friend, worse)
+    ids = [worse.user["id"], bad.user["id"]]
+    listed = [x for x in judge.pages(QUEUE + "/blocked?limit=100") if x["id"] in ids]
+    assert [(x["id"], x["blockedBy"], x["caseId"]) for x in listed] == [(ids[0], 2, case), (ids[1], 1, None)]
+    assert (listed[0]["role"], listed[0]["status"]) == ("seller", "active")
+    assert admin.get(f"{API}/admin/audit?limit=1&action=block.list").json["items"][0]["actorId"] == judge.user["id"]
+    first = judge.get(QUEUE + "/blocked?limit=1").json
+    second = judge.get(f"{QUEUE}/blocked?limit=1&cursor={first['nextCursor']}").json
+    assert first["items"] + second["items"] == judge.get(QUEUE + "/blocked?limit=2").json["items"]
+    pages = list(judge.pages(f"{QUEUE}/blocked/{bad.user['id']}?limit=1"))
+    assert [(x["userId"], x["direction"]) for x in pages] == [(friend.user["id"], "by"), (ids[0], "of")]
+    looks = trail(admin, bad.user["id"], "block.open")
+    assert len(looks) == 2 and {e["actorId"] for e in looks} == {judge.user["id"]}
+    assert judge.get(f"{QUEUE}/blocked/{uuid.uuid4()}").problem == "not-found"
+    for path in ("/blocked", f"/blocked/{bad.user['id']}"):
+        assert judge.get(f"{QUEUE}{path}?cursor=x").problem == "bad-cursor"
+        assert friend.get(QUEUE + path).problem == "forbidden"
 
 
 # ---- decisions ----

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from plazatest.http import PASSWORD
 from plazatest.push import subscription
-from plazatest.world import (BUY, PDF, AnyChat, Appeal, AuditRow, Broadcast, CannedReply, Cart, CartLine, Case,
+from plazatest.world import (BUY, PDF, AnyChat, Appeal, AuditRow, Blocked, Broadcast, CannedReply, Cart, CartLine, Case,
                              Category, Chat, Contact, File, FullCart, Group, GroupMember, HiddenProduct, ImageName,
                              Invitation, Message, Notification, Offer, OlderSystem, Order, OrderGroup, Product,
                              ProductImage, PushDevice, Rule, Sanction, Session, Shop, ShopChat, Someone, Staff,
@@ -280,9 +280,12 @@ TABLE = {
     "caseOpen": Entry(path={"id": Case()}),
     "caseClaim": Entry(path={"id": Case(claim=False)}),
     "caseRelease": Entry(path={"id": Case()}),
-    "caseResolve": Entry(path={"id": Case()}, body=lambda w, a, ids: {"action": "warn", "note": "No"}),
+    "caseResolve": Entry(path={"id": Case()}, body=lambda w, a, ids: {"action": "warn", "note": "No"},
+                         members={"/reportId": Case()}),
     # Without a case only an administrator, who says why, is let in.
     "caseMessages": Entry(query=reported_chat),
+    "blockedList": Entry(),
+    "blocksOf": Entry(path={"id": Blocked()}),
     "filterList": Entry(),
     "filterCreate": Entry(body=lambda w, a, ids: {"kind": "word", "pattern": f"w {uuid.uuid4()}", "action": "flag"}),
     "filterPatch": Entry(path={"id": Rule()}, body=lambda w, a, ids: {"action": "mask"}),

@@ -395,6 +395,16 @@ class Case(Kind):
         return made
 
 
+class Blocked(Kind):
+    """An account as the staff looks at it: everybody's there."""
+    table = "account"
+    strangers = ()
+    remove = None
+
+    def make(self, w, owner, ids):
+        return w.users.client().user["id"] if owner.role in ("admin", "moderator") else None
+
+
 class Appeal(Kind):
     """One against a warning that another moderator made."""
     table = "appeal"
