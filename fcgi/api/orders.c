@@ -406,7 +406,7 @@ delivery_update(struct request *req)
 #define CHECKOUT_PROBLEMS                                                                      \
 	{                                                                                      \
 		P_CART_EMPTY, P_OUT_OF_STOCK, P_PRICE_CHANGED, P_CONFLICT, P_PAYMENT_DECLINED, \
-			P_NOT_FOUND, P_PRECONDITION, P_OWN_PRODUCT                             \
+			P_NOT_FOUND, P_PRECONDITION, P_OWN_PRODUCT, P_PRODUCT_UNAVAILABLE      \
 	}
 #define STEP_PROBLEMS                            \
 	{                                        \

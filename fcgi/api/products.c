@@ -12,7 +12,10 @@
 /* ---- shapes ---- */
 
 const char *const product_conditions[] = { "new", "used", "refurbished", NULL };
-const char *const product_states[] = { "pending", "active", "rejected", "inactive", NULL };
+const char *const product_states[] = { "pending", "active", "rejected", "inactive", "suspended",
+	NULL };
+/* Those that a request may ask for: a suspension is that of the seller. */
+static const char *const settable_states[] = { "pending", "active", "rejected", "inactive", NULL };
 
 struct product_create {
 	struct uuid categoryId;
@@ -53,7 +56,7 @@ static const struct field product_update_fields[] = {
 	FIELD(product_update, categoryId, T_UUID, .alias = "id_category"),
 	FIELD(product_update, price, T_MONEY),
 	FIELD(product_update, condition, T_ENUM, .values = product_conditions),
-	FIELD(product_update, status, T_ENUM, .values = product_states,
+	FIELD(product_update, status, T_ENUM, .values = settable_states,
 		.doc = "sellers switch between active and inactive"),
 };
 static const struct schema product_update_in =

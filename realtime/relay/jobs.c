@@ -33,6 +33,12 @@ end_sanctions(struct relay *r, struct rows **rows, struct err *err)
 }
 
 static enum problem
+settle_shops(struct relay *r, struct rows **rows, struct err *err)
+{
+	return q_job_settle_shops(r->db, &(struct q_job_settle_shops){ 0 }, rows, err);
+}
+
+static enum problem
 purge_idempotency(struct relay *r, struct rows **rows, struct err *err)
 {
 	return q_job_purge_idempotency(r->db, &(struct q_job_purge_idempotency){ 0 }, rows, err);
@@ -97,6 +103,7 @@ static struct job {
 	{ "expire_carts", 60, expire_carts, 0 },
 	{ "index_messages", 3, index_messages, 0 },
 	{ "end_sanctions", 10, end_sanctions, 0 },
+	{ "settle_shops", 2, settle_shops, 0 },
 	{ "purge_auth", 300, purge_auth, 0 },
 	{ "purge_idempotency", 600, purge_idempotency, 0 },
 	{ "partitions", 3600, partitions, 0 },

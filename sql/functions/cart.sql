@@ -198,7 +198,7 @@ BEGIN
     DO UPDATE SET quantity = CASE WHEN p_add THEN i.quantity ELSE 0 END + EXCLUDED.quantity,
                   seen_price = EXCLUDED.seen_price;
     IF NOT FOUND THEN
-        PERFORM raise_problem('not-found', 'There is no such product.');
+        PERFORM product_refuse(ARRAY[p_product]);
     END IF;
     PERFORM cart_check(p_cart);
     RETURN QUERY SELECT c.body, c.etag FROM cart_changed(p_cart) AS c;

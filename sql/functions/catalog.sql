@@ -328,7 +328,8 @@ DECLARE
     s  uuid;
     p  product;
 BEGIN
-    SELECT id INTO s FROM shop WHERE owner_id = me AND status = 'active' AND deleted_at IS NULL;
+    -- The lock: who is suspended meanwhile offers nothing more.
+    SELECT id INTO s FROM shop WHERE owner_id = me AND status = 'active' AND deleted_at IS NULL FOR SHARE;
     IF NOT FOUND THEN
         PERFORM raise_problem('forbidden', 'The seller has no open shop.');
     END IF;
@@ -364,6 +365,14 @@ BEGIN
     IF 'status' = ANY (fields) AND app_role() <> 'admin'
         AND NOT (p.status IN ('active', 'inactive') AND p_status IN ('active', 'inactive')) THEN
         PERFORM raise_problem('invalid-transition', p.status || ' to ' || p_status);
+    ELSIF p.status = 'suspended' AND 'status' = ANY (fields) THEN
+        PERFORM raise_problem('invalid-transition', 'The seller is suspended.');
+    ELSIF 'status' = ANY (fields) AND p_status = 'active' THEN
+        -- No circle with shop_settle(), which has the shop and waits for products: it wants none that comes here.
+        PERFORM FROM shop AS s WHERE s.id = p.shop_id AND s.status <> 'suspended' FOR SHARE;
+        IF NOT FOUND THEN
+            PERFORM raise_problem('invalid-transition', 'The seller is suspended.');
+        END IF;
     END IF;
     IF 'categoryId' = ANY (fields) THEN
         PERFORM category_must_live(p_category);

@@ -259,7 +259,8 @@ END $$;
 CREATE OR REPLACE FUNCTION suspend(p_account uuid) RETURNS text
 LANGUAGE plpgsql SET search_path = plaza, pg_temp AS $$
 DECLARE
-    a account;
+    a      account;
+    events text;
 BEGIN
     SELECT * INTO a FROM account WHERE id = p_account FOR NO KEY UPDATE;
     IF a.role IN ('admin', 'service') OR a.role = 'moderator' AND app_role() <> 'admin' THEN
@@ -267,7 +268,9 @@ BEGIN
     END IF;
     UPDATE account SET status = 'suspended', version = version + 1, updated_at = now()
     WHERE id = p_account AND status <> 'deleted';
-    RETURN sessions_end(p_account, NULL, 'suspended');
+    events := sessions_end(p_account, NULL, 'suspended');
+    PERFORM shop_follow(p_account, 'active', 'suspended');
+    RETURN events;
 END $$;
 
 -- What the reporters of a case are told when it is closed. Their feeds are locked already.
@@ -357,6 +360,9 @@ BEGIN
           AND NOT EXISTS (SELECT FROM sanction AS o
                           WHERE o.account_id = a.id AND o.kind = 'suspend' AND o.lifted_at IS NULL
                             AND (o.ends_at IS NULL OR o.ends_at > now()));
+        IF FOUND THEN
+            PERFORM shop_follow(s.account_id, 'suspended', 'active');
+        END IF;
     END IF;
 END $$;
 

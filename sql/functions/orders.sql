@@ -114,6 +114,7 @@ BEGIN
         SELECT p.id, coalesce(w.price, p.price) AS price, p.currency, p.seller_id, w.n
         FROM unnest(p_products, p_quantities, p_prices) AS w (id, n, price)
         JOIN product AS p ON p.id = w.id AND p.status = 'active' AND p.deleted_at IS NULL
+        JOIN shop AS s ON s.id = p.shop_id AND s.status <> 'suspended'
     ), held AS MATERIALIZED (
         SELECT l.id, l.n
         FROM line AS l
@@ -134,7 +135,7 @@ BEGIN
     CROSS JOIN (SELECT array_agg(t.product_id) AS ids, array_agg(t.product_id) FILTER (WHERE t.low) AS lows
                 FROM taken AS t) AS t;
     IF known < cardinality(p_products) THEN
-        PERFORM raise_problem('not-found', 'There is no such product.');
+        PERFORM product_refuse(p_products);
     ELSIF own THEN
         PERFORM raise_problem('own-product');
     ELSIF currency <> other THEN

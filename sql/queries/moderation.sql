@@ -111,6 +111,10 @@ WHERE a.k1 = :n;
 -- Reads the chain of it again.
 SELECT audit_verify() AS body;
 
+-- query: job_settle_shops () one -> done bigint
+-- Some products of a shop that was suspended or came back.
+SELECT job_settle_shops() AS done;
+
 -- query: job_end_sanctions () one -> done bigint
 -- Lifts one suspension whose time has passed.
 SELECT job_end_sanctions() AS done;
