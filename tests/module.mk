@@ -26,12 +26,15 @@ UNIT_BIN := $(addprefix $(B)/tests/unit/,$(UNIT))
 # The clock of the pretended broker is the test's, and that of keys and counters.
 WRAP_PLUGIN := -Wl,--wrap=clock_unix_s,--wrap=clock_mono_us
 WRAP_MONO   := -Wl,--wrap=clock_mono_us
+# Connections that confirm when the test wants it.
+WRAP_MQTT   := $(foreach f,new stop free connected publish confirmed confirmed_count pending,-Wl,--wrap=mqtt_$(f))
 
 define unit_rule
 $(B)/tests/unit/$(1): $(B)/tests/unit/$(1).o $(call test_objs,$(1)) $$(LIB)
 	$$(call link,-lcmocka $(if $(filter $(1),$(USE_DOOR)),-lfcgi) \
 		$(if $(filter $(1),$(USE_PLUGIN)),$$(WRAP_PLUGIN)) \
-		$(if $(filter $(1),test_io_keys test_http_tally),$$(WRAP_MONO)) $$(LIBS_APP))
+		$(if $(filter $(1),test_io_keys test_http_tally),$$(WRAP_MONO)) \
+		$(if $(filter $(1),test_io_brokers),$$(WRAP_MQTT)) $$(LIBS_APP))
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 

@@ -4,8 +4,8 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "http/bucket.h"
+#include "io/brokers.h"
 #include "io/json.h"
-#include "io/mqtt.h"
 #include "queries.h"
 #include "topics.h"
 
@@ -428,7 +428,7 @@ chat_typing(struct request *req)
 		struct uuid peer = rows_uuid(rows, i, Q_TYPING_PEERS_ID);
 		size_t n = topic_ephemeral(&peer, topic);
 		/* Worthless a moment later: nothing is lost with it. */
-		(void)mqtt_publish(req->app->mqtt, (struct str){ topic, n }, event, 0, 0);
+		(void)brokers_publish(req->app->brokers, (struct str){ topic, n }, event, 0);
 	}
 	return resp_empty(req);
 }

@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "base/clock.h"
+#include "io/brokers.h"
 #include "io/json.h"
 #include "queries.h"
 #include "topics.h"
@@ -87,7 +88,8 @@ static const struct schema session_in_schema =
 	SCHEMA("RealtimeSessionRequest", session_in, session_in_fields);
 
 static const struct field session_fields[] = {
-	OUT("urls", T_ARRAY, .item = T_TEXT, .doc = "addresses of the broker, the best first"),
+	OUT("urls", T_ARRAY, .item = T_TEXT,
+		.doc = "addresses of the user's broker, the best first"),
 	OUT("username", T_TEXT),
 	OUT("clientId", T_TEXT),
 	OUT("password", T_TEXT, .doc = "a token; connect anew before it expires"),
@@ -138,17 +140,29 @@ make_token(
 	return token_sign(req->app->keys, req->arena, c, token, &req->err);
 }
 
+/* http://HOST as ws://HOST/mqtt, https as wss. */
+static const char *
+usual_url(struct request *req, size_t broker)
+{
+	struct str base = str_of(req->app->conf->public_url);
+	const char *first =
+		arena_printf(req->arena, "ws%.*s/mqtt", STR_ARG(str_sub(base, 4, base.n)));
+
+	return broker == 0 ? first : arena_printf(req->arena, "%s/%zu", first, broker);
+}
+
+/* Those of the user's broker: nothing of the user's is on another one. */
 static void
 put_urls(struct request *req, struct jsonw *w)
 {
-	struct str list = str_of(req->app->conf->mqtt_urls), one,
-		   base = str_of(req->app->conf->public_url);
+	const struct app *app = req->app;
+	size_t broker = brokers_shard(&req->who.user, brokers_size(app->brokers));
+	struct str list = conf_item(app->conf->mqtt_urls, broker), one;
 
 	jsonw_key(w, "urls");
 	jsonw_arr(w);
-	if (list.n == 0) /* http://HOST as ws://HOST/mqtt, https as wss */
-		jsonw_str(w, str_of(arena_printf(req->arena, "ws%.*s/mqtt",
-				     STR_ARG(str_sub(base, 4, base.n)))));
+	if (list.n == 0)
+		jsonw_str(w, str_of(usual_url(req, broker)));
 	while (list.n > 0) {
 		str_cut(list, ' ', &one, &list);
 		if (one.n > 0)

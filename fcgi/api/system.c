@@ -4,9 +4,9 @@
 #include "base/clock.h"
 #include "http/describe.h"
 #include "http/metrics.h"
+#include "io/brokers.h"
 #include "io/cache.h"
 #include "io/json.h"
-#include "io/mqtt.h"
 #include "queries.h"
 
 #define OPENAPI_MAX (4 * 1024 * 1024)
@@ -22,10 +22,11 @@ static const struct schema live_out = SCHEMA_OUT("Live", live_out_fields);
 
 static const struct field health_out_fields[] = {
 	OUT("status", T_ENUM, .values = health_values,
-		.doc = "down without PostgreSQL, degraded without Redis or the broker"),
+		.doc = "down without PostgreSQL, degraded without Redis or a broker"),
 	OUT("postgresql", T_ENUM, .values = health_values),
 	OUT("redis", T_ENUM, .values = health_values),
-	OUT("broker", T_ENUM, .values = health_values),
+	OUT("broker", T_ENUM, .values = health_values,
+		.doc = "of several: degraded when some are out of reach, down when all are"),
 	OUT("time", T_TIME),
 };
 static const struct schema health_out = SCHEMA_OUT("Health", health_out_fields);
@@ -52,13 +53,24 @@ up(bool is_up)
 	return is_up ? "ok" : "down";
 }
 
+static const char *
+brokers_health(const struct brokers *b)
+{
+	size_t count = brokers_size(b), good = 0;
+
+	for (size_t i = 0; i < count; i++)
+		good += brokers_up(b, i);
+	return good == count ? "ok" : good > 0 ? "degraded" : "down";
+}
+
 static enum problem
 health(struct request *req)
 {
 	struct app *app = req->app;
 	struct err err = { 0 };
 	bool db = db_ping(req->db, &err) == P_OK;
-	bool cache = cache_up(app->cache), broker = mqtt_connected(app->mqtt);
+	bool cache = cache_up(app->cache);
+	const char *brokers = brokers_health(app->brokers);
 	char now[RFC3339_TEXT + 1];
 	struct jsonw w;
 	struct buf b;
@@ -67,10 +79,13 @@ health(struct request *req)
 	buf_init(&b, req->arena, 1024);
 	jsonw_init(&w, &b);
 	jsonw_obj(&w);
-	jsonw_kz(&w, "status", !db ? "down" : cache && broker ? "ok" : "degraded");
+	jsonw_kz(&w, "status",
+		!db                                   ? "down"
+		: cache && strcmp(brokers, "ok") == 0 ? "ok"
+						      : "degraded");
 	jsonw_kz(&w, "postgresql", up(db));
 	jsonw_kz(&w, "redis", up(cache));
-	jsonw_kz(&w, "broker", up(broker));
+	jsonw_kz(&w, "broker", brokers);
 	jsonw_kz(&w, "time", now);
 	jsonw_obj_end(&w);
 	if (!db)

@@ -7,14 +7,13 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/rand.h"
+#include "io/brokers.h"
 #include "io/cache.h"
-#include "io/mqtt.h"
 #include "io/password.h"
 #include "io/token.h"
 #include "io/webpush.h"
 
-#define BROKER_WAIT_MS 3000
+#define BROKER_WAIT_US INT64_C(3000000)
 #define BROKER_STEP_MS 20
 
 /* A row of the table; returns `good`. */
@@ -113,6 +112,16 @@ check_files(struct ctl *c)
 	       ok;
 }
 
+/* As many entries in each list as in the others. */
+static bool
+check_lists(struct ctl *c)
+{
+	size_t count = 0;
+	enum problem p = brokers_count(c->conf, &count, &c->err);
+
+	return result(c, p, "brokers", arena_printf(c->arena, "%zu", count));
+}
+
 int
 ctl_config_check(struct ctl *c, int argc, char **argv)
 {
@@ -121,7 +130,8 @@ ctl_config_check(struct ctl *c, int argc, char **argv)
 		return CTL_USAGE;
 	if (!result(c, c->conf ? P_OK : P_INTERNAL, "configuration", c->conf_path))
 		return CTL_FAILED;
-	return check_files(c) ? CTL_OK : CTL_FAILED;
+	bool ok = check_lists(c);
+	return check_files(c) && ok ? CTL_OK : CTL_FAILED;
 }
 
 /* Connects as a program does, which prepares every statement. */
@@ -162,35 +172,35 @@ check_redis(struct ctl *c)
 	return ok;
 }
 
+/* Waits together: those that answer do so at once. */
 static bool
-check_broker(struct ctl *c)
+check_broker(struct ctl *c, const struct brokers *b, size_t n, int64_t until_us)
 {
 	const struct timespec pause = { .tv_nsec = BROKER_STEP_MS * 1000000L };
-	const struct conf *f = c->conf;
-	const char *secret;
-	struct mqtt *m;
-	bool ok = false;
+	const char *name =
+		brokers_size(b) == 1 ? "broker" : arena_printf(c->arena, "broker %zu", n);
+	struct str host = conf_item(c->conf->mqtt_host, n), port = conf_item(c->conf->mqtt_port, n);
 
-	if (conf_secret(c->conf, f->mqtt_secret_file, CTL_SECRET_MIN, &secret, &c->err))
+	while (!brokers_up(b, n) && clock_mono_us() < until_us)
+		nanosleep(&pause, NULL);
+	if (brokers_up(b, n))
+		return row(true, name, "%.*s:%.*s", STR_ARG(host), STR_ARG(port));
+	return row(false, name, "%.*s:%.*s: %s", STR_ARG(host), STR_ARG(port),
+		*brokers_error(b, n) ? brokers_error(b, n) : "no answer");
+}
+
+static bool
+check_brokers(struct ctl *c)
+{
+	int64_t until_us = clock_mono_us() + BROKER_WAIT_US;
+	struct brokers *b = brokers_new(c->conf, "plazactl", &c->err);
+	bool ok = true;
+
+	if (!b)
 		return result(c, P_INTERNAL, "broker", "");
-	m = mqtt_new(&(struct mqtt_options){ .host = f->mqtt_host,
-		.port = (int)f->mqtt_port,
-		.client_id = arena_printf(
-			c->arena, "plazactl_%d_%u", (int)getpid(), (unsigned)rand_below(1000000)),
-		.username = "plaza-backend",
-		.password = secret });
-	if (!m)
-		return row(false, "broker", "libmosquitto does not start");
-	for (int ms = 0; !ok && ms < BROKER_WAIT_MS; ms += BROKER_STEP_MS) {
-		ok = mqtt_connected(m);
-		if (!ok)
-			nanosleep(&pause, NULL);
-	}
-	if (ok)
-		(void)row(true, "broker", "%s:%lld", f->mqtt_host, (long long)f->mqtt_port);
-	else
-		(void)row(false, "broker", "%s", *mqtt_error(m) ? mqtt_error(m) : "no answer");
-	mqtt_free(m);
+	for (size_t i = 0; i < brokers_size(b); i++)
+		ok = check_broker(c, b, i, until_us) && ok;
+	brokers_free(b);
 	return ok;
 }
 
@@ -208,6 +218,6 @@ ctl_doctor(struct ctl *c, int argc, char **argv)
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
 		ok = check_database(c, roles[i]) && ok;
 	ok = check_redis(c) && ok;
-	ok = check_broker(c) && ok;
+	ok = check_brokers(c) && ok;
 	return ok ? CTL_OK : CTL_FAILED;
 }

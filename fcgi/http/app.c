@@ -7,8 +7,8 @@
 #include "http/metrics.h"
 #include "http/route.h"
 #include "io/blob.h"
+#include "io/brokers.h"
 #include "io/cache.h"
-#include "io/mqtt.h"
 #include "io/password.h"
 #include "io/sniff.h"
 #include "queries.h"
@@ -32,21 +32,11 @@ level_by_name(const char *name)
 }
 
 static enum problem
-open_broker(struct app *app, struct err *err)
+open_brokers(struct app *app, struct err *err)
 {
-	const char *secret;
-	enum problem p =
-		conf_secret(app->conf, app->conf->mqtt_secret_file, SECRET_MIN, &secret, err);
-
-	if (p)
-		return p;
-	app->mqtt = mqtt_new(&(struct mqtt_options){ .host = app->conf->mqtt_host,
-		.port = (int)app->conf->mqtt_port,
-		.client_id =
-			arena_printf(app->conf->arena, "plaza_%s_%d", app->pool, (int)getpid()),
-		.username = "plaza-backend",
-		.password = secret });
-	return app->mqtt ? P_OK : ERR_SAY(err, P_INTERNAL, "libmosquitto does not start");
+	app->brokers =
+		brokers_new(app->conf, arena_printf(app->conf->arena, "plaza_%s", app->pool), err);
+	return app->brokers ? P_OK : P_INTERNAL;
 }
 
 static enum problem
@@ -90,7 +80,7 @@ open_parts(struct app *app, const char *conf_path, struct err *err)
 	if ((p = conf_secret(
 		     app->conf, app->conf->blob_secret_file, SECRET_MIN, &app->blob_secret, err)))
 		return p;
-	if ((p = open_cache(app, err)) || (p = open_broker(app, err)))
+	if ((p = open_cache(app, err)) || (p = open_brokers(app, err)))
 		return p;
 	if ((p = password_init(app->conf->passwords_file, err)))
 		return p;
@@ -124,7 +114,7 @@ app_free(struct app *app)
 {
 	if (!app)
 		return;
-	mqtt_free(app->mqtt);
+	brokers_free(app->brokers);
 	db_close(app->db);
 	cache_free(app->cache);
 	token_keys_free(app->keys);
@@ -160,7 +150,7 @@ app_request(struct app *app)
 void
 app_publish(struct app *app, struct str events)
 {
-	metrics_published(app->metrics, mqtt_publish_events(app->mqtt, events));
+	metrics_published(app->metrics, brokers_publish_events(app->brokers, events));
 }
 
 static void
@@ -169,7 +159,7 @@ confirm_batch(struct app *app)
 	int64_t ids[CONFIRM_BATCH];
 	struct err err = { 0 };
 	struct rows *rows;
-	size_t n = mqtt_confirmed(app->mqtt, ids, CONFIRM_BATCH);
+	size_t n = brokers_confirmed(app->brokers, ids, CONFIRM_BATCH);
 
 	app->confirmed_at_us = clock_mono_us();
 	if (n == 0)
@@ -184,13 +174,13 @@ confirm_batch(struct app *app)
 int
 app_idle(struct app *app)
 {
-	if (!app->mqtt)
+	if (!app->brokers)
 		return -1;
 	int64_t age_ms = (clock_mono_us() - app->confirmed_at_us) / 1000;
-	size_t waiting = mqtt_confirmed_count(app->mqtt);
+	size_t waiting = brokers_confirmed_count(app->brokers);
 	if (waiting >= CONFIRM_AT || (waiting > 0 && age_ms >= CONFIRM_MS))
 		confirm_batch(app);
-	else if (waiting == 0 && mqtt_pending(app->mqtt) == 0) {
+	else if (waiting == 0 && brokers_pending(app->brokers) == 0) {
 		app->confirmed_at_us = clock_mono_us();
 		return -1;
 	}

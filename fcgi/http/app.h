@@ -15,7 +15,7 @@
 struct blob_store;
 struct cache;
 struct db;
-struct mqtt;
+struct brokers;
 struct router;
 struct token_keys;
 struct metrics;
@@ -27,7 +27,7 @@ struct app {
 	struct conf *conf;
 	struct db *db;
 	struct cache *cache;
-	struct mqtt *mqtt; /* publisher; NULL when there is none */
+	struct brokers *brokers; /* publisher; NULL when there is none */
 	struct token_keys *keys;
 	struct router *router;
 	struct metrics *metrics;

@@ -231,6 +231,28 @@ conf_free(struct conf *c)
 		arena_free(c->arena);
 }
 
+size_t
+conf_items(const char *list)
+{
+	size_t n = 1;
+
+	for (const char *c = list; *c; c++)
+		n += *c == ',';
+	return n;
+}
+
+struct str
+conf_item(const char *list, size_t n)
+{
+	struct str rest = str_of(list), item = { 0 };
+
+	if (n >= conf_items(list))
+		return item;
+	for (size_t i = 0; i <= n; i++)
+		str_cut(rest, ',', &item, &rest);
+	return str_trim(item);
+}
+
 enum problem
 conf_secret(struct conf *c, const char *path, size_t min, const char **out, struct err *err)
 {

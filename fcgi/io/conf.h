@@ -25,6 +25,11 @@ struct conf {
 struct conf *conf_load(const char *path, struct err *err);
 void conf_free(struct conf *c);
 
+/* How many entries a list has that is separated by commas; at least 1. */
+size_t conf_items(const char *list);
+/* Entry n of it, without the blanks around it; absent behind the last. */
+struct str conf_item(const char *list, size_t n);
+
 /* First line of a secret file without its newline; P_INTERNAL if missing, short (< min bytes) or
  * readable by others. */
 enum problem conf_secret(struct conf *c, const char *path, size_t min, const char **out,

@@ -426,14 +426,21 @@ mqtt_new(const struct mqtt_options *o)
 }
 
 void
+mqtt_stop(struct mqtt *m)
+{
+	pthread_mutex_lock(&m->lock);
+	if (m->stop_at_us == 0)
+		m->stop_at_us = clock_mono_us() + FREE_WAIT_US;
+	pthread_mutex_unlock(&m->lock);
+	wake(m);
+}
+
+void
 mqtt_free(struct mqtt *m)
 {
 	if (!m)
 		return;
-	pthread_mutex_lock(&m->lock);
-	m->stop_at_us = clock_mono_us() + FREE_WAIT_US;
-	pthread_mutex_unlock(&m->lock);
-	wake(m);
+	mqtt_stop(m);
 	pthread_join(m->thread, NULL);
 	release(m);
 }
@@ -501,29 +508,6 @@ mqtt_publish(struct mqtt *m, struct str topic, struct str payload, int qos, int6
 	else if (sleeping)
 		wake(m);
 	return room;
-}
-
-int64_t
-mqtt_publish_events(struct mqtt *m, struct str lines)
-{
-	struct str line, id, topic, payload;
-	int64_t tag, count = 0;
-	bool whole = true;
-
-	while (lines.n > 0) {
-		str_cut(lines, '\x1e', &line, &lines);
-		if (!str_cut(line, '\x1f', &id, &payload) ||
-			!str_cut(payload, '\x1f', &topic, &payload))
-			continue;
-		CHECK(str_i64(id, &tag));
-		if (mqtt_publish(m, topic, payload, 1, whole ? tag : 0))
-			count++;
-		else
-			whole = false;
-		if (tag != 0)
-			whole = true;
-	}
-	return count;
 }
 
 size_t

@@ -40,6 +40,8 @@ struct mqtt_options {
 struct mqtt *mqtt_new(const struct mqtt_options *o);
 /* Waits up to 2 s for what is pending, disconnects, waits for the thread. */
 void mqtt_free(struct mqtt *m);
+/* Lets that begin without waiting, where several connections are to end. */
+void mqtt_stop(struct mqtt *m);
 bool mqtt_connected(const struct mqtt *m);
 /* How often the broker has let it in: who sees another number than before has missed messages. */
 unsigned mqtt_connects(const struct mqtt *m);
@@ -48,19 +50,10 @@ const char *mqtt_error(const struct mqtt *m);
 
 /*
  * Queues a message of QoS 0 or 1; false when it was dropped: a bound, a bad
- * topic, or QoS 0 while there is no connection. With QoS 1 `tag` (an outbox id,
- * 0 = none) is reported by mqtt_confirmed(). Any thread.
+ * topic, or QoS 0 while there is no connection. With QoS 1 `tag` (0 = none) is
+ * reported by mqtt_confirmed(), in the order of publishing. Any thread.
  */
 bool mqtt_publish(struct mqtt *m, struct str topic, struct str payload, int qos, int64_t tag);
-
-/*
- * Publishes the events of a transaction with QoS 1; returns how many were queued.
- * Lines are id US topic US payload RS, see sql/README.md. Lines with id 0 share
- * the outbox row of the next line that has one. The broker confirms in order, so
- * that line stands for all; when one of them was refused, none may confirm: the
- * row stays in the outbox and the relay sends it. Any thread.
- */
-int64_t mqtt_publish_events(struct mqtt *m, struct str lines);
 
 /*
  * Moves up to `max` confirmed tags to out[]; returns how many. Any thread.

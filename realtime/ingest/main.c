@@ -1,4 +1,5 @@
-/* plaza-ingest: takes what devices publish and runs it as requests; keeps presence. */
+/* plaza-ingest: takes what devices publish at one broker and runs it as requests; keeps presence.
+ */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -8,8 +9,8 @@
 #include "ingest/queue.h"
 #include "ingest/revoked.h"
 #include "ingest/uplink.h"
+#include "io/brokers.h"
 #include "io/json.h"
-#include "io/mqtt.h"
 #include "io/notify.h"
 #include "queries.h"
 
@@ -20,7 +21,6 @@
 
 #define DEFAULT_CONF "/etc/plaza/plaza.conf"
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
-#define SECRET_MIN 32
 #define OWN_US INT64_C(1000000) /* how often shards are claimed */
 #define TURN_MESSAGES 256       /* run before the loop does its other work */
 
@@ -31,9 +31,10 @@ struct ingest {
 	struct presence *presence;
 	struct revoked *revoked;
 	struct connlog *connlog;
-	struct mqtt *uplinks; /* the connection that subscribes */
+	size_t broker;
+	struct mqtt *uplinks; /* the connection that subscribes there */
 	unsigned connects;    /* of uplinks, when it was last looked at */
-	unsigned shards;      /* bit i: shard i is ours */
+	unsigned shards;      /* bit i: shard i of the broker is ours */
 	int64_t own_due_us;
 };
 
@@ -68,7 +69,8 @@ claim_shards(struct ingest *in)
 	in->own_due_us = clock_mono_us() + OWN_US;
 	arena_clear(in->arena);
 	db_reset(in->app->db, in->arena);
-	if (q_ingest_own(in->app->db, &(struct q_ingest_own){ 0 }, &rows, &err)) {
+	struct q_ingest_own q = { .broker = (int32_t)in->broker };
+	if (q_ingest_own(in->app->db, &q, &rows, &err)) {
 		in->shards = 0;
 		log_event(LOG_WARN, "shards", LZ("text", err.log));
 		return;
@@ -195,26 +197,21 @@ static bool
 open_ingest(struct ingest *in, const char *conf, struct err *err)
 {
 	static const char *const filters[] = { "up/#", "sys/#", NULL };
-	const char *secret;
+	struct mqtt_options o;
 
 	in->app = app_new("plaza-ingest", "ingest", conf, err);
-	if (!in->app || conf_secret(in->app->conf, in->app->conf->mqtt_secret_file, SECRET_MIN,
-				&secret, err))
+	if (!in->app || brokers_options(in->app->conf, in->broker, "plaza_uplinks", &o, err))
 		return false;
 	in->arena = arena_new(ARENA_MAX);
 	in->queue = queue_new();
 	in->presence = presence_new(in->app);
-	in->revoked = revoked_new(in->app);
+	in->revoked = revoked_new(in->app, in->broker);
 	in->connlog = connlog_new(in->app);
 	claim_shards(in);
-	in->uplinks = mqtt_new(&(struct mqtt_options){ .host = in->app->conf->mqtt_host,
-		.port = (int)in->app->conf->mqtt_port,
-		.client_id = arena_printf(in->app->conf->arena, "plaza_uplinks_%d", (int)getpid()),
-		.username = "plaza-backend",
-		.password = secret,
-		.on_message = on_message,
-		.arg = in->queue,
-		.subscribe = filters });
+	o.on_message = on_message;
+	o.arg = in->queue;
+	o.subscribe = filters;
+	in->uplinks = mqtt_new(&o);
 	return in->uplinks != NULL;
 }
 
@@ -233,9 +230,9 @@ close_ingest(struct ingest *in)
 }
 
 static int
-serve(const char *conf)
+serve(const char *conf, size_t broker)
 {
-	struct ingest in = { 0 };
+	struct ingest in = { .broker = broker };
 	struct err err = { 0 };
 	struct sigaction stop = { .sa_handler = on_stop }, ignore = { .sa_handler = SIG_IGN };
 
@@ -248,7 +245,7 @@ serve(const char *conf)
 		close_ingest(&in);
 		return 1;
 	}
-	log_event(LOG_INFO, "start", LZ("version", PLAZA_VERSION));
+	log_event(LOG_INFO, "start", LZ("version", PLAZA_VERSION), LI("broker", broker));
 	notify_ready();
 	loop(&in);
 	notify_stopping();
@@ -261,15 +258,19 @@ int
 main(int argc, char **argv)
 {
 	const char *conf = DEFAULT_CONF;
+	int64_t broker = 0;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "c:h")) != -1) {
+	while ((opt = getopt(argc, argv, "b:c:h")) != -1) {
 		if (opt == 'c') {
 			conf = optarg;
 			continue;
 		}
-		fputs("usage: plaza-ingest [-c FILE]\n", opt == 'h' ? stdout : stderr);
+		if (opt == 'b' && str_i64(str_of(optarg), &broker) && broker >= 0 &&
+			broker < BROKERS_MAX)
+			continue;
+		fputs("usage: plaza-ingest [-b BROKER] [-c FILE]\n", opt == 'h' ? stdout : stderr);
 		return opt == 'h' ? 0 : 2;
 	}
-	return serve(conf);
+	return serve(conf, (size_t)broker);
 }

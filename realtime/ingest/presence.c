@@ -8,9 +8,9 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "events.h"
+#include "io/brokers.h"
 #include "io/cache.h"
 #include "io/json.h"
-#include "io/mqtt.h"
 #include "queries.h"
 
 #define DEVICE_TTL_S 150
@@ -78,7 +78,7 @@ tell(struct presence *p, struct arena *a, const struct uuid *watcher, const stru
 		jsonw_kstr(&w, "lastSeen", last_seen);
 	jsonw_obj_end(&w);
 	jsonw_obj_end(&w);
-	(void)mqtt_publish(p->app->mqtt, (struct str){ topic, n }, buf_str(&b), 0, 0);
+	(void)brokers_publish(p->app->brokers, (struct str){ topic, n }, buf_str(&b), 0);
 }
 
 /*

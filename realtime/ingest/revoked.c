@@ -9,8 +9,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/brokers.h"
 #include "io/json.h"
-#include "io/mqtt.h"
 #include "queries.h"
 
 #define US_PER_MS 1000
@@ -22,17 +22,21 @@
 
 struct revoked {
 	struct app *app;
+	size_t broker;
+	const char *path; /* "" = there is none */
 	int64_t due_us;
 	bool tell;
 };
 
 struct revoked *
-revoked_new(struct app *app)
+revoked_new(struct app *app, size_t broker)
 {
 	struct revoked *r = calloc(1, sizeof(*r));
 
 	CHECK(r);
 	r->app = app;
+	r->broker = broker;
+	r->path = str_z(app->conf->arena, conf_item(app->conf->revocations_file, broker));
 	return r;
 }
 
@@ -127,7 +131,7 @@ kick(struct revoked *r, struct arena *a, struct str line)
 	jsonw_key(&w, "before");
 	jsonw_raw(&w, before);
 	jsonw_obj_end(&w);
-	return mqtt_publish(r->app->mqtt, STR("sys/kick"), buf_str(&b), 1, 0);
+	return brokers_publish_at(r->app->brokers, r->broker, STR("sys/kick"), buf_str(&b), 1);
 }
 
 static int
@@ -163,7 +167,7 @@ tell_new(struct revoked *r, struct arena *a, struct str old, struct str text)
 /* ---- the look ---- */
 
 static bool
-look(struct revoked *r, struct arena *a, const char *path)
+look(struct revoked *r, struct arena *a)
 {
 	struct q_revoked_recent q = { .seconds = (int32_t)r->app->conf->mqtt_ttl_s };
 	struct err err = { 0 };
@@ -175,7 +179,7 @@ look(struct revoked *r, struct arena *a, const char *path)
 		return false;
 	}
 	struct str text = rows_str(rows, 0, Q_REVOKED_RECENT_LINES);
-	struct str old = current(a, path);
+	struct str old = current(a, r->path);
 	/* Before the file has them: it would hide that they were never told. */
 	if (r->tell && !tell_new(r, a, old, text)) {
 		log_event(LOG_WARN, "revoked", LZ("text", "the broker takes no more"));
@@ -183,23 +187,22 @@ look(struct revoked *r, struct arena *a, const char *path)
 	}
 	if (old.p && str_eq(old, text))
 		return true;
-	if (replace(path, arena_printf(a, "%s.new", path), text))
+	if (replace(r->path, arena_printf(a, "%s.new", r->path), text))
 		return true;
-	log_event(LOG_WARN, "revoked", LZ("path", path), LZ("text", strerror(errno)));
+	log_event(LOG_WARN, "revoked", LZ("path", r->path), LZ("text", strerror(errno)));
 	return false;
 }
 
 int
 revoked_turn(struct revoked *r, struct arena *a)
 {
-	const char *path = r->app->conf->revocations_file;
 	int64_t now = clock_mono_us();
 
-	if (!path[0])
+	if (!r->path[0])
 		return -1;
 	if (now >= r->due_us) {
 		arena_clear(a);
-		bool good = look(r, a, path);
+		bool good = look(r, a);
 		if (good)
 			r->tell = false;
 		now = clock_mono_us();

@@ -1,5 +1,5 @@
 /*
- * The list of revoked sessions that the broker's plugin reads when it starts:
+ * The list of revoked sessions that our broker's plugin reads when it starts:
  * lines of "UID DID BEFORE", sorted, taken from PostgreSQL. The truth is there;
  * a kick, a new connection to the broker and each minute are occasions to look,
  * and the file is replaced when it differs.
@@ -11,7 +11,8 @@
 
 struct revoked;
 
-struct revoked *revoked_new(struct app *app);
+/* For broker `broker`, by its entry of revocations_file. */
+struct revoked *revoked_new(struct app *app, size_t broker);
 void revoked_free(struct revoked *r);
 
 /* Something was revoked: looks soon, once for many calls. */

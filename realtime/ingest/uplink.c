@@ -7,8 +7,8 @@
 #include "http/limit.h"
 #include "http/problem.h"
 #include "http/route.h"
+#include "io/brokers.h"
 #include "io/json.h"
-#include "io/mqtt.h"
 #include "queries.h"
 
 #define ENVELOPE_MAX MQTT_PACKET_MAX
@@ -210,7 +210,7 @@ uplink_answer(struct app *app, struct arena *a, const struct uplink *up, const c
 	jsonw_raw(&w, data);
 	jsonw_obj_end(&w);
 	if (!b.failed)
-		(void)mqtt_publish(app->mqtt, (struct str){ topic, n }, buf_str(&b), 1, 0);
+		(void)brokers_publish(app->brokers, (struct str){ topic, n }, buf_str(&b), 1);
 }
 
 static void

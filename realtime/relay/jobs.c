@@ -2,8 +2,8 @@
 #include "relay/relay.h"
 
 #include "base/log.h"
+#include "io/brokers.h"
 #include "io/db.h"
-#include "io/mqtt.h"
 #include "queries.h"
 
 #define ROUNDS_MAX 100 /* pieces of one job before the others get their turn */
@@ -132,7 +132,7 @@ run_job(struct relay *r, struct job *job)
 		}
 		piece = rows_i64(rows, 0, (size_t)rows_column(rows, "done"));
 		total += piece;
-		(void)mqtt_publish_events(r->mqtt, db_events(r->db));
+		(void)brokers_publish_events(r->brokers, db_events(r->db));
 	}
 	if (total > 0)
 		log_event(LOG_INFO, "job", LZ("name", job->name), LI("done", total));

@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/blob.h"
+#include "io/brokers.h"
 #include "io/conf.h"
 #include "io/db.h"
-#include "io/mqtt.h"
 #include "io/notify.h"
 #include "queries.h"
 #include "relay/push.h"
@@ -21,7 +21,6 @@
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define DOCUMENT_MAX ((size_t)4 * 1024 * 1024)
 #define TURN_MS 250
-#define SECRET_MIN 32
 
 static volatile sig_atomic_t stop_asked;
 
@@ -116,23 +115,15 @@ loop(struct relay *r)
 static bool
 open_relay(struct relay *r, struct conf *conf, struct err *err)
 {
-	const char *secret;
-
-	if (conf_secret(conf, conf->mqtt_secret_file, SECRET_MIN, &secret, err))
-		return false;
 	r->arena = arena_new(ARENA_MAX);
 	r->blobs = blob_local_new(conf->blob_dir);
 	r->db = db_new(&(struct db_options){ .conninfo = conf->db,
 		.user = "plaza_relay",
 		.app = "plaza-relay",
 		.statement_timeout_ms = (int)conf->db_statement_timeout_ms });
-	r->mqtt = mqtt_new(&(struct mqtt_options){ .host = conf->mqtt_host,
-		.port = (int)conf->mqtt_port,
-		.client_id = arena_printf(conf->arena, "plaza_relay_%d", (int)getpid()),
-		.username = "plaza-backend",
-		.password = secret });
 	r->push = push_new(conf);
-	return r->mqtt != NULL;
+	r->brokers = brokers_new(conf, "plaza_relay", err);
+	return r->brokers != NULL;
 }
 
 static int
@@ -157,7 +148,7 @@ serve(const char *conf_path)
 	loop(&r);
 	notify_stopping();
 	push_free(r.push);
-	mqtt_free(r.mqtt);
+	brokers_free(r.brokers);
 	blob_free(r.blobs);
 	db_close(r.db);
 	arena_free(r.arena);

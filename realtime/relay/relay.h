@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 struct blob_store;
+struct brokers;
 struct db;
 struct rows;
-struct mqtt;
 struct push;
 
 struct relay {
 	struct db *db;
-	struct mqtt *mqtt;
+	struct brokers *brokers;
 	struct blob_store *blobs;
 	struct push *push;   /* NULL = none */
 	struct arena *arena; /* of the current step */
@@ -27,9 +27,9 @@ struct relay {
 void relay_step(struct relay *r);
 
 /*
- * Publishes what the workers left in the outbox and removes what the broker
+ * Publishes what the workers left in the outbox and removes what the brokers
  * confirmed. Returns true when there may be more at once. Does nothing while
- * the broker is away: the rows wait.
+ * no broker is up: the rows wait.
  */
 bool sweep_run(struct relay *r);
 

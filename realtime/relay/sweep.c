@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "io/brokers.h"
 #include "io/db.h"
-#include "io/mqtt.h"
 #include "queries.h"
 
 #define SWEEP_ROWS 500
@@ -21,7 +21,7 @@ confirm(struct relay *r)
 	int64_t ids[CONFIRM_MAX];
 	struct err err = { 0 };
 	struct rows *rows;
-	size_t n = mqtt_confirmed(r->mqtt, ids, CONFIRM_MAX);
+	size_t n = brokers_confirmed(r->brokers, ids, CONFIRM_MAX);
 
 	if (n == 0)
 		return 0;
@@ -29,26 +29,6 @@ confirm(struct relay *r)
 	if (q_outbox_confirm(r->db, &(struct q_outbox_confirm){ .ids = { ids, n } }, &rows, &err))
 		log_event(LOG_WARN, "outbox_confirm", LZ("text", err.log), LI("rows", n));
 	return n;
-}
-
-/*
- * One row of the outbox. A row without a topic holds several events, each
- * topic US payload RS; the last one carries the tag, since the broker confirms
- * in order.
- */
-static bool
-publish_row(struct relay *r, struct str topic, struct str payload, int64_t id)
-{
-	struct str line, rest = payload;
-
-	if (topic.n > 0)
-		return mqtt_publish(r->mqtt, topic, payload, 1, id);
-	while (str_cut(rest, '\x1e', &line, &rest)) {
-		str_cut(line, '\x1f', &topic, &payload);
-		if (!mqtt_publish(r->mqtt, topic, payload, 1, rest.n > 0 ? 0 : id))
-			return false;
-	}
-	return true;
 }
 
 static size_t
@@ -64,16 +44,24 @@ publish_left(struct relay *r)
 		return 0;
 	}
 	for (size_t i = 0; i < rows_count(rows); i++)
-		sent += publish_row(r, rows_str(rows, i, Q_OUTBOX_LEFT_TOPIC),
-			rows_str(rows, i, Q_OUTBOX_LEFT_PAYLOAD),
-			rows_i64(rows, i, Q_OUTBOX_LEFT_ID));
+		sent += brokers_publish_row(r->brokers, rows_str(rows, i, Q_OUTBOX_LEFT_LINES),
+			BROKERS_ALL, rows_i64(rows, i, Q_OUTBOX_LEFT_ID));
 	return sent;
+}
+
+static bool
+any_up(const struct relay *r)
+{
+	for (size_t i = 0; i < brokers_size(r->brokers); i++)
+		if (brokers_up(r->brokers, i))
+			return true;
+	return false;
 }
 
 bool
 sweep_run(struct relay *r)
 {
-	if (!mqtt_connected(r->mqtt))
+	if (!any_up(r))
 		return false;
 	(void)confirm(r);
 	size_t sent = publish_left(r), done = 0;

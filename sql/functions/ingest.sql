@@ -1,15 +1,17 @@
 -- What plaza-ingest asks without being a user.
 
-CREATE OR REPLACE FUNCTION ingest_own() RETURNS integer
+-- Each broker has sixteen shards of its own.
+CREATE OR REPLACE FUNCTION ingest_own(p_broker int) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
     mine integer := 0;
 BEGIN
-    SELECT coalesce(bit_or(1 << l.objid::int), 0) INTO mine
+    SELECT coalesce(bit_or(1 << (l.objid::int - p_broker * 16)), 0) INTO mine
     FROM pg_locks AS l
-    WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted AND l.classid = 20261;
+    WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted AND l.classid = 20261
+      AND l.objid::int / 16 = p_broker;
     FOR s IN 0..15 LOOP
-        IF mine & (1 << s) = 0 AND pg_try_advisory_lock(20261, s) THEN
+        IF mine & (1 << s) = 0 AND pg_try_advisory_lock(20261, p_broker * 16 + s) THEN
             mine := mine | (1 << s);
         END IF;
     END LOOP;
@@ -64,5 +66,5 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
           WHERE s.revoked_at > now() - make_interval(secs => p_seconds)) AS r
 $$;
 
-GRANT EXECUTE ON FUNCTION ingest_own(), account_role(uuid), account_locale(uuid), presence_left(uuid), presence_visible(uuid, uuid[]),
+GRANT EXECUTE ON FUNCTION ingest_own(int), account_role(uuid), account_locale(uuid), presence_left(uuid), presence_visible(uuid, uuid[]),
     feed_stand(uuid), revoked_recent(int) TO plaza_web;

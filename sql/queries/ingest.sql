@@ -1,6 +1,6 @@
--- query: ingest_own () one -> shards int
--- Takes what shards of the uplink are free and tells, as bits, which are ours.
-SELECT ingest_own() AS shards;
+-- query: ingest_own (broker int) one -> shards int
+-- Takes what shards of a broker's uplink are free and tells, as bits, which are ours.
+SELECT ingest_own(:broker) AS shards;
 
 -- query: account_role (account uuid) maybe read -> role text, locale text
 -- Role and language of an account, also of a suspended one, for a request whose sender the broker has verified.

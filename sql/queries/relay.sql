@@ -2,9 +2,9 @@
 -- Whether this process is the one that works.
 SELECT relay_lead() AS leads;
 
--- query: outbox_left (limit int) many read -> id bigint, topic text, payload text
--- Events that nobody confirmed for half a second, oldest first.
-SELECT o.id, o.topic, o.payload
+-- query: outbox_left (limit int) many read -> id bigint, lines text
+-- Events that nobody confirmed for half a second, oldest first, as lines of topic US payload RS.
+SELECT o.id, CASE WHEN o.topic = '' THEN o.payload ELSE concat(o.topic, E'\x1f', o.payload, E'\x1e') END AS lines
 FROM outbox AS o
 WHERE o.created_at < clock_timestamp() - interval '500 milliseconds'
 ORDER BY o.id

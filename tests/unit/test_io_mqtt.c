@@ -437,29 +437,6 @@ what_the_broker_would_not_take_is_refused_here(void **state)
 	free(big);
 }
 
-/* Rows of several events: one that lost an event on the way here must stay in the outbox. */
-static void
-a_row_is_confirmed_whole_or_not_at_all(void **state)
-{
-	struct mqtt *m = client("rows", NULL);
-	int64_t tags[8];
-
-	(void)state;
-	assert_int_equal(mqtt_publish_events(m, STR("")), 0);
-	assert_int_equal(mqtt_publish_events(m, STR("0\x1ft/a\x1fx\x1e"
-						    "5\x1ft/b\x1fx\x1e"
-						    "0\x1f"
-						    "bad/#\x1fx\x1e"
-						    "6\x1ft/c\x1fx\x1e"
-						    "7\x1ft/d\x1fx\x1e")),
-		4);
-	assert_true(until(is_idle, m));
-	assert_int_equal(mqtt_confirmed(m, tags, COUNT(tags)), 2);
-	assert_int_equal(tags[0], 5);
-	assert_int_equal(tags[1], 7);
-	mqtt_free(m);
-}
-
 static void
 a_wrong_password_is_told(void **state)
 {
@@ -582,7 +559,6 @@ main(void)
 		cmocka_unit_test(an_idle_client_ends_at_once),
 		cmocka_unit_test(ending_waits_for_what_is_pending),
 		cmocka_unit_test(what_the_broker_would_not_take_is_refused_here),
-		cmocka_unit_test(a_row_is_confirmed_whole_or_not_at_all),
 		cmocka_unit_test(a_wrong_password_is_told),
 		cmocka_unit_test(a_subscriber_may_answer),
 		cmocka_unit_test(several_threads_may_publish),

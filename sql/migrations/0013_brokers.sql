@@ -1,0 +1,3 @@
+-- Several brokers.
+
+DROP FUNCTION IF EXISTS ingest_own(); -- it has a parameter now
