@@ -37,7 +37,7 @@ configure() {
 		"AUTH_QUEUE=$((auth_workers + 16))"
 		"EGRESS_WORKERS=$egress_workers" "EGRESS_QUEUE=$((egress_workers * 8))"
 		"UNLIMITED=127.0.0.1 \"\";" "MQTT_WS=127.0.0.1:$ws_port" "MQTT_PORT=$mqtt_port"
-		"MQTT_WS_PORT=$ws_port" "REDIS_SOCKET=$sockets/redis.sock" "MQTT_SOCKET=$sockets/mqtt.sock"
+		"MQTT_WS_PORT=$ws_port" "REDIS_SOCKET=$sockets/redis.sock" "MQTT_SOCKET=$sockets/mqtt.sock" "MQTT_BROKER=0"
 		"CORS_ORIGINS=$cors_origin" "MQTT_MEMORY=268435456" "REDIS_MEMORY=64mb"
 		"MQTT_URLS=${public/http/ws}/mqtt mqtt://127.0.0.1:$mqtt_port"
 		"REDIS_PASSWORD_SHA256=$(tr -d '\n' <"$dir/conf/redis.secret" | sha256sum | cut -d' ' -f1)"

@@ -94,6 +94,14 @@ load(struct plugin *pl)
 		return false;
 	}
 
+	/* Its list would seem to be missing, which a new installation is allowed. */
+	if (conf->revocations_file[0] && conf_item(conf->revocations_file, pl->broker).n == 0) {
+		plugin_log(pl, MOSQ_LOG_ERR, "revocations_file has no entry for broker %zu",
+			pl->broker);
+		conf_free(conf);
+		return false;
+	}
+
 	struct token_keys *keys = token_keys_load(conf->keys_dir, conf->issuer, &err);
 
 	if (!keys) {
@@ -113,12 +121,13 @@ load(struct plugin *pl)
 static void
 load_revocations(struct plugin *pl)
 {
-	const char *path = pl->conf->revocations_file;
+	const char *list = pl->conf->revocations_file;
 	struct err err;
 
-	if (!path[0])
+	if (!list[0])
 		return;
 	err_clear(&err);
+	const char *path = str_z(pl->conf->arena, conf_item(list, pl->broker));
 	switch (revocations_load(pl->revocations, path, pl->now_s, &err)) {
 	case P_OK:
 		break;
@@ -309,14 +318,23 @@ static const struct {
 static bool
 take_options(struct plugin *pl, const struct mosquitto_opt *options, int count)
 {
+	int64_t broker = 0;
+
 	for (int i = 0; i < count; i++) {
-		if (strcmp(options[i].key, "conf") != 0) {
+		const char *value = options[i].value;
+
+		if (strcmp(options[i].key, "conf") == 0) {
+			pl->conf_path = value;
+		} else if (strcmp(options[i].key, "broker") != 0) {
 			plugin_log(
 				pl, MOSQ_LOG_ERR, "unknown option plugin_opt_%s", options[i].key);
 			return false;
+		} else if (!str_i64(str_of(value), &broker) || broker < 0) {
+			plugin_log(pl, MOSQ_LOG_ERR, "plugin_opt_broker is no number");
+			return false;
 		}
-		pl->conf_path = options[i].value;
 	}
+	pl->broker = (size_t)broker;
 	if (!pl->conf_path)
 		plugin_log(pl, MOSQ_LOG_ERR, "plugin_opt_conf is missing");
 	return pl->conf_path != NULL;

@@ -39,6 +39,7 @@ struct revocations;
 struct plugin {
 	mosquitto_plugin_id_t *id;
 	const char *conf_path; /* belongs to the broker's options */
+	size_t broker;         /* which of several this is */
 	struct conf *conf;
 	const char *secret; /* of the programs, in conf */
 	struct token_keys *keys;

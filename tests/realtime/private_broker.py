@@ -207,7 +207,7 @@ class Broker:
 
     def write_configuration(self):
         values = {"LIB": BUILD, "CONF": self.conf, "MQTT_SOCKET": self.dir / "mqtt.sock", "MQTT_PORT": self.port,
-                  "MQTT_WS_PORT": self.ws_port, "MQTT_MEMORY": 268435456}
+                  "MQTT_WS_PORT": self.ws_port, "MQTT_MEMORY": 268435456, "MQTT_BROKER": 0}
         text = (ROOT / "etc/mosquitto/plaza.conf.in").read_text()
         text = re.sub(r"@([A-Z_]+)@", lambda m: str(values[m[1]]), text)
         text = text.replace("connection_messages false", "connection_messages true")

@@ -383,6 +383,37 @@ def test_the_list_of_revocations_is_read_at_start(broker, anna, bert):
     broker.revocations.unlink()
 
 
+def test_each_of_several_brokers_has_its_own_list(broker, anna, bert):
+    lists = [broker.dir / "revocations-0", broker.revocations]
+    for path, user in zip(lists, (anna, bert)):
+        path.write_text(f"{user.uid} * {int(time.time())}\n")
+    conf, mosquitto = broker.conf.read_text(), broker.dir / "mosquitto.conf"
+    own = mosquitto.read_text()
+    broker.conf.write_text(conf.replace(f"revocations_file = {lists[1]}", f"revocations_file = {lists[0]} , {lists[1]}"))
+    mosquitto.write_text(own.replace("plugin_opt_broker 0", "plugin_opt_broker 1"))
+    tokens = anna.token(), bert.token()
+    assert broker.device(anna, token=tokens[0]).connect() == 0
+    try:
+        broker.restart()
+        assert broker.device(anna, token=tokens[0]).connect() == 0
+        assert broker.device(bert, token=tokens[1]).connect() == REFUSED_V5
+        other = Broker()
+        other.conf.write_text(broker.conf.read_text().replace(str(broker.dir), str(other.dir)))
+        path = other.dir / "mosquitto.conf"
+        path.write_text(path.read_text().replace("plugin_opt_broker 0", "plugin_opt_broker 2"))
+        other.start()
+        assert other.process.wait(10) != 0, "it would know of no revocation"
+        assert "plaza: revocations_file has no entry for broker 2" in other.log.read_text()
+        other.remove()
+    finally:
+        broker.conf.write_text(conf)
+        mosquitto.write_text(own)
+        for path in lists:
+            path.unlink()
+        broker.restart()
+    assert broker.device(anna).connect() == 0
+
+
 def test_a_broker_without_its_keys_does_not_start(broker):
     other = Broker()
     other.keys.remove(other.keys.kid)
