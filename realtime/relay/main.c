@@ -100,8 +100,10 @@ loop(struct relay *r)
 		bool lead = leads(r), more = false;
 		if (lead != led)
 			log_event(LOG_INFO, lead ? "leading" : "standing_by", LI("pid", getpid()));
-		if (lead && !led)
+		if (lead && !led) {
 			push_lead(r);
+			sweep_lead(r);
+		}
 		led = lead;
 		if (lead) {
 			more = sweep_run(r);

@@ -18,6 +18,8 @@ struct push;
 struct relay {
 	struct db *db;
 	struct brokers *brokers;
+	unsigned stuck;  /* brokers that were slow to confirm, as bits, until they have */
+	unsigned parked; /* brokers for which rows may be parked */
 	struct blob_store *blobs;
 	struct push *push;   /* NULL = none */
 	struct arena *arena; /* of the current step */
@@ -26,10 +28,13 @@ struct relay {
 /* A cleared arena for the next step. */
 void relay_step(struct relay *r);
 
+/* To be called when this process begins to lead. */
+void sweep_lead(struct relay *r);
 /*
  * Publishes what the workers left in the outbox and removes what the brokers
- * confirmed. Returns true when there may be more at once. Does nothing while
- * no broker is up: the rows wait.
+ * confirmed. Returns true when there may be more at once. What belongs to a
+ * broker that is away or hangs is parked until it is back, so that it stands in
+ * nobody's way; while all are away the rows wait where they are.
  */
 bool sweep_run(struct relay *r);
 

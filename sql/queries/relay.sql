@@ -10,6 +10,26 @@ WHERE o.created_at < clock_timestamp() - interval '500 milliseconds'
 ORDER BY o.id
 LIMIT :limit;
 
+-- query: outbox_park (ids bigint[], brokers int) one -> done bigint
+-- Puts rows aside for each of their brokers.
+SELECT outbox_park(:ids, :brokers) AS done;
+
+-- query: outbox_parked (broker int, limit int) many read -> id bigint, lines text
+-- What waits for a broker, oldest first.
+SELECT o.id, o.lines
+FROM outbox_parked AS o
+WHERE o.broker = :broker
+ORDER BY o.id
+LIMIT :limit;
+
+-- query: outbox_sent (ids bigint[]) exec
+-- Removes events that were confirmed to the relay, parked ones among them.
+SELECT outbox_sent(:ids);
+
+-- query: outbox_unpark (brokers int) exec
+-- Forgets what was parked when there was another number of brokers.
+SELECT outbox_unpark(:brokers);
+
 -- query: job_expire_orders () one -> done bigint, events text
 -- Cancels one order whose payment stayed unknown.
 SELECT j.done, j.events

@@ -107,7 +107,7 @@ def test_r42_an_identity_ends_with_its_transaction(couple, web, end):
 
 @pytest.mark.parametrize("role", PROGRAMS)
 def test_r43_closed_tables_are_closed_to(env, role):
-    allowed = {("plaza_relay", "outbox"), ("plaza_report", "order_item")}
+    allowed = {("plaza_relay", "outbox"), ("plaza_relay", "outbox_parked"), ("plaza_report", "order_item")}
     for table in sorted(CLOSED):
         if (role, table) not in allowed:
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):

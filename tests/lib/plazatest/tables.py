@@ -25,8 +25,8 @@ CLOSED = {"appeal", "audit", "audit_head", "broadcast", "canned_reply", "cart", 
           "chat_member", "chat_offer", "chat_purge", "chat_purge_stand", "credential", "erasure", "feed_default",
           "figures_told", "login_device", "login_guard", "message", "message_edit", "message_file",
           "message_reaction", "message_text", "message_text_stand", "moderation_rule", "moderation_state",
-          "order_item", "outbox", "push_count", "push_queue", "refresh_token", "report_more", "retention", "sanction",
-          "shop_member"}
+          "order_item", "outbox", "outbox_parked", "push_count", "push_queue", "refresh_token", "report_more",
+          "retention", "sanction", "shop_member"}
 # Everybody may know them, or they hold nothing about people.
 PUBLIC = {"category", "delivery_transition", "listing", "migration", "migration_function", "order_transition",
           "product_image", "search_word", "shop", "stock"}
