@@ -8,6 +8,7 @@ UNITS  := $(DESTDIR)$(PREFIX)/lib/systemd/system
 SYSCONF := $(DESTDIR)/etc/plaza
 UNIT_FILES := $(call src,deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.target)
 SITE   ?= plaza.example
+BROKERS ?= 1
 MAN8   := $(call src,deploy/*.8 fcgi/*.8 fcgi/*/*.8 realtime/*.8 realtime/*/*.8)
 MAN5   := $(call src,fcgi/*.5 fcgi/*/*.5 realtime/*.5 realtime/*/*.5)
 READER := build/docs/swagger-ui-bundle.js
@@ -67,7 +68,7 @@ install-data:
 
 # Existing configuration is left alone; the current form stands in share/plaza/etc.
 install-config:
-	$(Q)deploy/lib/install-config $(SHARE)/etc $(SYSCONF) $(PREFIX) $(SITE)
+	$(Q)deploy/lib/install-config $(SHARE)/etc $(SYSCONF) $(PREFIX) $(SITE) $(BROKERS)
 
 install-systemd:
 	$(Q)install -d $(UNITS)/plaza-.service.d $(SBIN) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d

@@ -10,9 +10,12 @@ environment() {
 		ADMIN_EMAIL=$admin_email
 		ADMIN_PASSWORD=$(cat "$dir/conf/admin.secret")
 		MQTT_HOST=127.0.0.1
-		MQTT_PORT=$mqtt_port
-		MQTT_WS_PORT=$ws_port
+		MQTT_PORT=${mqtt_ports[0]}
+		MQTT_WS_PORT=${ws_ports[0]}
 		MQTT_SOCKET=$sockets/mqtt.sock
+		BROKERS=$brokers
+		MQTT_PORTS=${mqtt_ports[*]}
+		MQTT_WS_PORTS=${ws_ports[*]}
 		REDIS_SOCKET=$sockets/redis.sock
 		PG_SOCKET=$sockets
 		PG_PORT=5432
@@ -41,7 +44,7 @@ banner() {
 		  Demo      $url/demo/
 		  Reader    $url/docs/
 		  Health    $url/health/ready
-		  MQTT      mqtt://127.0.0.1:$mqtt_port  ws://127.0.0.1:$http_port/mqtt
+		  MQTT      mqtt://127.0.0.1:${mqtt_ports[0]}  ws://127.0.0.1:$http_port/mqtt
 		  Logs      $dir/log
 	EOF
 	if [ "$demo" = yes ] && [ -e "$top/sql/demo/ACCOUNTS" ]; then
@@ -69,7 +72,7 @@ session() {
 		  curl -s $1/api/v1/auth/me -H "Authorization: Bearer \$TOKEN"
 		  curl -s '$1/api/v1/products?limit=3'
 		  S=\$(curl -s -X POST $1/api/v1/realtime/session -H "Authorization: Bearer \$TOKEN")
-		  mosquitto_sub -h 127.0.0.1 -p $mqtt_port -i "\$(echo "\$S" | jq -r .clientId)" \\
+		  mosquitto_sub -h 127.0.0.1 -p ${mqtt_ports[0]} -i "\$(echo "\$S" | jq -r .clientId)" \\
 		    -u "\$(echo "\$S" | jq -r .username)" -P "\$(echo "\$S" | jq -r .password)" \\
 		    -t "\$(echo "\$S" | jq -r '.subscribe[0]')" -v
 	EOF

@@ -60,10 +60,11 @@ port_free() {
 	! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# port_pick NAME FIRST [exactly]: the port of the last start, or FIRST, or the next free one.
+# port_pick NAME FIRST [exactly [SUFFIX]]: the port of the last start, or FIRST, or the next free one. The suffix tells
+# several of a name apart.
 port_pick() {
-	local name=$1 port=$2 exactly=${3:-} last
-	last=$(cat "$dir/state/port.$name" 2>/dev/null || true)
+	local name=$1 port=$2 exactly=${3:-} file=$dir/state/port.$1${4:-} last
+	last=$(cat "$file" 2>/dev/null || true)
 	if [ -n "$exactly" ]; then
 		port_free "$port" || die "port $port is in use"
 	elif [ -n "$last" ] && port_free "$last"; then
@@ -74,6 +75,6 @@ port_pick() {
 			[ "$port" -lt 65536 ] || die "no free port for $name"
 		done
 	fi
-	echo "$port" >"$dir/state/port.$name"
+	echo "$port" >"$file"
 	printf -v "$name" %s "$port"
 }

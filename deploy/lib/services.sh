@@ -17,6 +17,7 @@ secret() {
 }
 
 configure() {
+	local n broker_values own_values
 	local public=http://127.0.0.1:$http_port scale=100 header=X-Accel-Redirect
 	secret redis 32
 	secret mqtt 32
@@ -28,18 +29,17 @@ configure() {
 	[ "$web_server" = nginx ] || header=X-Sendfile
 	local passwords=$inst/usr/share/plaza/common-passwords.txt
 	[ -e "$passwords" ] || passwords=
+	broker_lists "$sockets/mqtt%.sock" "$dir/data/broker/revocations%" "${public/http/ws}/mqtt^ mqtt://127.0.0.1:@"
 	values=(
 		"DIR=$dir" "ETC=$dir/conf/nginx" "RUN=$sockets" "LIB=$inst/usr/lib/plaza" "SECRETS=$dir/conf"
-		"BLOB=$dir/data/blob" "REVOKED=$dir/data/broker/revocations" "DOCS=$inst/usr/share/plaza/docs" "DEMO=$inst/usr/share/plaza/demo" "CACHE=$dir/cache" "LOG=$dir/log"
+		"BLOB=$dir/data/blob" "DOCS=$inst/usr/share/plaza/docs" "DEMO=$inst/usr/share/plaza/demo" "CACHE=$dir/cache" "LOG=$dir/log"
 		"REDIS_DIR=$dir/tmp" "REDIS_ACL=$dir/conf/users.acl" "CONF=$dir/conf/plaza.conf" "CORES=$(nproc)"
 		"LISTEN=127.0.0.1:$http_port" "SERVER_NAME=localhost" "PUBLIC_URL=$public"
 		"WEB_WORKERS=$web_workers" "WEB_QUEUE=$((web_workers * 32))"
 		"AUTH_QUEUE=$((auth_workers + 16))"
 		"EGRESS_WORKERS=$egress_workers" "EGRESS_QUEUE=$((egress_workers * 8))"
-		"UNLIMITED=127.0.0.1 \"\";" "MQTT_WS=127.0.0.1:$ws_port" "MQTT_PORT=$mqtt_port"
-		"MQTT_WS_PORT=$ws_port" "REDIS_SOCKET=$sockets/redis.sock" "MQTT_SOCKET=$sockets/mqtt.sock" "MQTT_BROKER=0"
+		"UNLIMITED=127.0.0.1 \"\";" "REDIS_SOCKET=$sockets/redis.sock" "${broker_values[@]}"
 		"CORS_ORIGINS=$cors_origin" "MQTT_MEMORY=268435456" "REDIS_MEMORY=64mb"
-		"MQTT_URLS=${public/http/ws}/mqtt mqtt://127.0.0.1:$mqtt_port"
 		"REDIS_PASSWORD_SHA256=$(tr -d '\n' <"$dir/conf/redis.secret" | sha256sum | cut -d' ' -f1)"
 		"DB=host=$sockets dbname=plaza" "BLOB_HEADER=$header" "PASSWORDS=$passwords"
 	)
@@ -48,7 +48,11 @@ configure() {
 		echo "rate_scale_percent = $scale"
 		[ ${#settings[@]} = 0 ] || printf '%s\n' "${settings[@]}"
 	} | put 640 "$dir/conf/plaza.conf"
-	fill "$etc/mosquitto/plaza.conf.in" "${values[@]}" | put 640 "$dir/conf/mosquitto.conf"
+	for n in "${!mqtt_ports[@]}"; do
+		broker_own "$n" "$sockets/mqtt%.sock"
+		fill "$etc/mosquitto/plaza.conf.in" "${values[@]}" "${own_values[@]}" |
+			put 640 "$dir/conf/$(of_broker "$n" mosquitto%.conf)"
+	done
 	fill "$etc/redis/redis.conf.in" "${values[@]}" | put 640 "$dir/conf/redis.conf"
 	fill "$etc/redis/users.acl.in" "${values[@]}" | put 600 "$dir/conf/users.acl"
 	fill "$etc/nginx/headers.conf.in" "${values[@]}" | put 640 "$dir/conf/nginx/headers.conf"
@@ -77,18 +81,26 @@ pool() {
 		"$inst/usr/sbin/plaza-fcgi" -c "$dir/conf/plaza.conf" -p "$name"
 }
 
+# A broker and what takes its uplinks; the first of each has no number in its name.
+broker_services() {
+	local n broker=(mosquitto -c)
+	# The sanitizers come with the plugin; the broker was built without them and must load them first.
+	[ "$profile" != asan ] || broker=(env "LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0
+		"${broker[@]}")
+	for n in "${!mqtt_ports[@]}"; do
+		service "30-$(of_broker "$n" mosquitto%)" TERM "${broker[@]}" "$dir/conf/$(of_broker "$n" mosquitto%.conf)"
+		service "41-$(of_broker "$n" ingest%)" TERM env "PLAZA_METRICS_DIR=$dir/tmp" "$inst/usr/sbin/plaza-ingest" \
+			-c "$dir/conf/plaza.conf" -b "$n"
+	done
+}
+
 services() {
 	rm -f "$dir"/svc/*
 	# A worker that meets a database that still starts would refuse its first request.
 	ready="$pg_bin/pg_isready -q -h $(printf %q "$sockets")" service 10-postgres INT "$pg_bin/postgres" -D "$dir/data/pg"
 	service 20-redis TERM redis-server "$dir/conf/redis.conf"
-	local broker=(mosquitto -c "$dir/conf/mosquitto.conf")
-	# The sanitizers come with the plugin; the broker was built without them and must load them first.
-	[ "$profile" != asan ] || broker=(env "LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0
-		"${broker[@]}")
-	service 30-mosquitto TERM "${broker[@]}"
+	broker_services
 	service 40-relay TERM "$inst/usr/sbin/plaza-relay" -c "$dir/conf/plaza.conf"
-	service 41-ingest TERM env "PLAZA_METRICS_DIR=$dir/tmp" "$inst/usr/sbin/plaza-ingest" -c "$dir/conf/plaza.conf"
 	pool 50 web "$web_workers" 512
 	pool 51 auth "$auth_workers" 16
 	pool 52 egress "$egress_workers" 64
