@@ -9,7 +9,10 @@ CONTRACT  = /usr/bin/python3 tests/lib/contract.py $(B)/openapi.json $(B)/asynca
 OLDER     = $(B)/openapi-livemarket.json $(B)/openapi-ecommerce.json
 PRINTED   = $(B)/openapi.json $(OLDER) $(B)/asyncapi.json $(B)/routes.txt
 
-.PHONY: check-api check-rt check-faults check-contract
+# More brokers than one: BROKERS=3 for any suite; check-brokers has three.
+export PLAZA_BROKERS ?= $(BROKERS)
+
+.PHONY: check-api check-rt check-faults check-brokers check-contract
 check-api: all $(PRINTED)
 	$(Q)$(SUITE) api $(ARGS)
 	$(Q)$(CONTRACT) $(B)/exchanges/api* --partial
@@ -19,6 +22,9 @@ check-rt: all $(PRINTED)
 check-faults: all $(PRINTED)
 	$(Q)$(SUITE) faults $(ARGS)
 	$(Q)$(CONTRACT) $(B)/exchanges/faults* --partial
+check-brokers: all $(PRINTED)
+	$(Q)PLAZA_BROKERS=3 $(SUITE) brokers $(ARGS)
+	$(Q)$(CONTRACT) $(B)/exchanges/brokers* --partial
 check-contract: $(PRINTED)
 	$(Q)$(CONTRACT) $(B)/exchanges/*
 	@echo "check-contract: every operation, problem and message was seen"

@@ -286,3 +286,8 @@ def test_websocket_paths_reach_the_broker(env, path):
         head = s.recv(4096).decode("latin-1")
     assert " 101 " in head.split("\r\n")[0]
     assert "sec-websocket-protocol: mqtt" in head.lower()
+
+
+def test_a_broker_that_is_not_there_is_not_found(env):
+    status, _, _ = get(env, "/mqtt/16", ["Upgrade: websocket"])
+    assert status == 404

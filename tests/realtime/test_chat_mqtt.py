@@ -297,7 +297,7 @@ def test_a_second_connection_of_a_device_replaces_the_first(client, device):
     twin = paho.Client(client_id=d.session["clientId"], clean_session=True)
     twin.username_pw_set(d.session["username"], d.session["password"])
     d.paho.reconnect_delay_set(30, 60)
-    twin.connect("127.0.0.1", int(d.env.mqtt_port))
+    twin.connect("127.0.0.1", d.url("mqtt").port)
     twin.loop_start()
     end = time.monotonic() + 10
     while d.connected.is_set() and time.monotonic() < end:

@@ -110,7 +110,7 @@ def test_an_ended_session_is_told_and_cut_off(users, attach, ws, how):
     again.on_connect = lambda _c, _u, _f, rc: codes.append(rc)
     again.username_pw_set(d.session["username"], d.session["password"])
     again.reconnect_delay_set(60, 60)
-    again.connect("127.0.0.1", int(d.env.mqtt_port))
+    again.connect("127.0.0.1", d.url("mqtt").port)
     again.loop_start()
     process.wait(lambda: codes, 5, "an answer")
     again.disconnect()

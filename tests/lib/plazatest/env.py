@@ -70,6 +70,8 @@ def start(workers=WORKERS):
 
     args = ["--dir", folder, "--no-demo", "--no-limits", "--no-fsync", "--detach",
             "--workers", str(workers), "--auth", "2", "--egress", "1", *push_settings(folder)]
+    if os.environ.get("PLAZA_BROKERS"):
+        args += ["--brokers", os.environ["PLAZA_BROKERS"]]
     if os.environ.get("WEB") == "apache":
         args.append("--apache")
     try:

@@ -32,7 +32,7 @@ class Device:
         self.paho = paho.Client(client_id=s["clientId"], clean_session=True, protocol=paho.MQTTv311,
                                 transport="websockets" if ws else "tcp")
         if ws:
-            self.paho.ws_set_options(path="/mqtt")
+            self.paho.ws_set_options(path=self.url("ws").path)
         self.paho.username_pw_set(s["username"], s["password"])
         self.paho.on_connect, self.paho.on_message = self._on_connect, self._on_message
         self.paho.on_subscribe = lambda *_: self.subscribed.set()
@@ -41,12 +41,15 @@ class Device:
             self.connect()
 
     def connect(self):
-        url = urllib.parse.urlsplit(ws_url(self.env))  # through the web server, as a browser does
-        host, port = (url.hostname, url.port) if self.ws else ("127.0.0.1", int(self.env.mqtt_port))
-        self.paho.connect(host, port, keepalive=30)
+        url = self.url("ws" if self.ws else "mqtt")
+        self.paho.connect(url.hostname, url.port, keepalive=30)
         self.paho.loop_start()
         assert self.connected.wait(10), f"no CONNACK, rc {self.rc}"
         assert self.subscribed.wait(10), "no SUBACK"
+
+    def url(self, scheme):
+        """The address of the user's broker; ws goes through the web server, as a browser does."""
+        return next(u for u in map(urllib.parse.urlsplit, self.session["urls"]) if u.scheme == scheme)
 
     def _on_connect(self, c, _userdata, _flags, rc):
         self.rc = rc
