@@ -26,6 +26,16 @@ def people(env, users, sql, k):
 
 
 @pytest.fixture
+def device(device):
+    """One that does not wait long before it comes back."""
+    def make(client, **kw):
+        d = device(client, **kw)
+        d.paho.reconnect_delay_set(1, 1)
+        return d
+    return make
+
+
+@pytest.fixture
 def trio(people):
     """One user of each broker; each has a conversation with each."""
     three = [some[0] for some in people()]

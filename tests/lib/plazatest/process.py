@@ -35,10 +35,10 @@ def end_worker(env, pid, sig=signal.SIGKILL):
 
 
 def wait(what, timeout, text):
-    """Until what() is true; returns how long it took, in seconds."""
+    """Until what() is true; returns how long it took, in seconds. `text` may be a function that tells it."""
     begin = time.monotonic()
     while not what():
-        assert time.monotonic() - begin < timeout, f"not within {timeout} s: {text}"
+        assert time.monotonic() - begin < timeout, f"not within {timeout} s: {text() if callable(text) else text}"
         time.sleep(0.01)
     return time.monotonic() - begin
 
