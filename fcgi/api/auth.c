@@ -129,18 +129,25 @@ open_account(struct request *req, bool seller)
 {
 	const struct register_in *in = req->body;
 	struct str email = str_lower(req->arena, in->email), hash;
+	struct filtered hint = { 0 };
 	struct profile profile;
 	struct opening o;
 	struct rows *rows;
 	char text[UUID_TEXT + 1];
 
 	enum problem p = register_check(req, in, seller, &profile);
+	if (!p)
+		p = profile_filter(req, &profile, &hint);
 	if (p)
+		return p;
+	struct str shop = shop_name(in, seller, profile.name);
+	if ((p = filter_public(req, &shop, "/shopName", true, &hint)))
 		return p;
 	p = password_take(req, "/password", in->password, email, &hash);
 	if (p)
 		return p;
 	opening_init(&o, req, (struct str){ NULL, 0 });
+	filter_begin(req, &hint);
 	p = q_account_register(req->db,
 		&(struct q_account_register){ .email = email,
 			.hash = hash,
@@ -148,7 +155,7 @@ open_account(struct request *req, bool seller)
 			.username = profile.username,
 			.phone = profile.phone,
 			.locale = req->locale == LOCALE_ES ? STR("es") : STR("en"),
-			.shop = shop_name(in, seller, profile.name),
+			.shop = shop,
 			.session = o.session,
 			.label = or_empty(in->device),
 			.agent = o.agent,
@@ -158,9 +165,11 @@ open_account(struct request *req, bool seller)
 			.idle = o.idle_s,
 			.max = o.max_s },
 		&rows, &req->err);
-	if (p)
+	struct granted g = { 0 };
+	if (!p)
+		g = granted_of(rows, &o);
+	if ((p = filter_end_public(req, p, &hint, &g.user)))
 		return p;
-	struct granted g = granted_of(rows, &o);
 	log_result(req, "register", g.user);
 	uuid_text(&g.user, text);
 	resp_header(req, "Location", "/api/v1/users/%s", text);
@@ -344,7 +353,7 @@ change_password(struct request *req)
 #define REGISTER                                                                    \
 	.roles = ROLE_PUBLIC, .signs_in = true, .bare = true, .body = &register_in, \
 	.returns = &grant_out, .status = 201, .limit = LIMIT_REGISTER,              \
-	.problems = { P_EMAIL_TAKEN, P_CONFLICT, P_WEAK_PASSWORD }, .tag = "Auth"
+	.problems = { P_EMAIL_TAKEN, P_CONFLICT, P_WEAK_PASSWORD, P_FILTERED }, .tag = "Auth"
 #define LOGIN                                                                           \
 	.roles = ROLE_PUBLIC, .signs_in = true, .bare = true, .body = &login_in,        \
 	.returns = &grant_out, .limit = LIMIT_LOGIN, .problems = { P_BAD_CREDENTIALS }, \

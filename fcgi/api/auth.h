@@ -2,6 +2,7 @@
 #ifndef PLAZA_API_AUTH_H
 #define PLAZA_API_AUTH_H
 
+#include "api/filter.h"
 #include "http/request.h"
 #include "http/schema.h"
 
@@ -62,6 +63,9 @@ struct profile {
 };
 /* Trims the name; P_INVALID with the members that are not good. */
 enum problem profile_check(struct request *req, struct profile *p)
+	__attribute__((warn_unused_result));
+/* What the rules for texts make of it; *hint as filter_public has it. */
+enum problem profile_filter(struct request *req, struct profile *p, struct filtered *hint)
 	__attribute__((warn_unused_result));
 extern const struct schema user_out;
 extern const char *const user_roles[];

@@ -148,7 +148,7 @@ opened(struct request *req, const struct rows *rows, size_t body)
 }
 
 enum problem
-chat_title(struct request *req, struct str in, struct str *out)
+chat_title(struct request *req, struct str in, struct str *out, struct filtered *hint)
 {
 	struct str title = str_trim(in);
 
@@ -157,7 +157,7 @@ chat_title(struct request *req, struct str in, struct str *out)
 		return ERR(&req->err, P_INVALID, "title");
 	}
 	*out = title;
-	return P_OK;
+	return filter_public(req, out, "/title", true, hint);
 }
 
 static enum problem
@@ -165,6 +165,7 @@ group_open(struct request *req)
 {
 	const struct chat_open *in = req->body;
 	struct q_group_open q = { .members = { in->memberIds.v, in->memberIds.n } };
+	struct filtered hint = { 0 };
 	struct rows *rows;
 	enum problem p;
 
@@ -173,8 +174,11 @@ group_open(struct request *req)
 			"a group has a title and memberIds, and nothing else");
 		return ERR(&req->err, P_INVALID, "group");
 	}
-	if ((p = chat_title(req, in->title, &q.title)) ||
-		(p = q_group_open(req->db, &q, &rows, &req->err)))
+	if ((p = chat_title(req, in->title, &q.title, &hint)))
+		return p;
+	filter_begin(req, &hint);
+	p = q_group_open(req->db, &q, &rows, &req->err);
+	if ((p = filter_end_public(req, p, &hint, NULL)))
 		return p;
 	opened(req, rows, Q_GROUP_OPEN_BODY);
 	return resp_row(req, rows);
@@ -440,8 +444,8 @@ static const struct route rows[] = {
 		.doc = "Conversations of the caller, newest first" },
 	{ HTTP_POST, "/chats", chat_open, .roles = ROLE_ANY, .bare = true,
 		.body = &chat_open_schema, .status = 201, .other_status = 200, .returns = &chat_out,
-		.limit = LIMIT_OPEN, .problems = { P_NOT_FOUND, P_BLOCKED }, .tag = "Chat",
-		.name = "chatOpen",
+		.limit = LIMIT_OPEN, .problems = { P_NOT_FOUND, P_BLOCKED, P_FILTERED },
+		.tag = "Chat", .name = "chatOpen",
 		.doc = "The conversation with somebody about something, 200 when it was there; "
 		       "or a new group" },
 	{ HTTP_GET, "/chats/unread", chat_unread, .roles = ROLE_ANY, .bare = true,

@@ -122,12 +122,15 @@ title_change(struct request *req)
 {
 	const struct title *in = req->body;
 	struct q_group_title q;
+	struct filtered hint = { 0 };
 	struct rows *rows;
 	enum problem p;
 
-	if ((p = req_uuid(req, 0, &q.chat)) || (p = chat_title(req, in->title, &q.title)))
+	if ((p = req_uuid(req, 0, &q.chat)) || (p = chat_title(req, in->title, &q.title, &hint)))
 		return p;
+	filter_begin(req, &hint);
 	p = q_group_title(req->db, &q, &rows, &req->err);
+	p = filter_end_public(req, p, &hint, NULL);
 	return p ? p : resp_row(req, rows);
 }
 
@@ -185,8 +188,9 @@ staff_leave(struct request *req)
 
 static const struct route rows[] = {
 	{ HTTP_PATCH, "/chats/:id", title_change, .roles = ROLE_ANY, .bare = true,
-		.body = &title_schema, .returns = &chat_out, .limit = LIMIT_WRITE, .tag = "Chat",
-		.name = "chatRename", .doc = "Another title for a group, by its administrators" },
+		.body = &title_schema, .returns = &chat_out, .limit = LIMIT_WRITE,
+		.problems = { P_FILTERED }, .tag = "Chat", .name = "chatRename",
+		.doc = "Another title for a group, by its administrators" },
 	{ HTTP_GET, "/chats/:id/participants", people_list, .roles = ROLE_ANY, .bare = true,
 		.returns = &person_out, .page = true, .tag = "Chat", .name = "participantList",
 		.doc = "Who is in a conversation" },

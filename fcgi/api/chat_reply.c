@@ -1,5 +1,6 @@
 /* Canned replies: texts a shop uses often, with variables. */
 #include "api/api.h"
+#include "api/filter.h"
 #include "queries.h"
 
 #define TITLE_MAX 60
@@ -45,14 +46,29 @@ canned_list(struct request *req)
 	return p ? p : resp_page(req, rows, LIMIT_PAGE);
 }
 
+/* Words only: contact data are a matter of the conversation in which the text is sent. */
+static enum problem
+check_texts(struct request *req, struct str *title, struct str *text, struct filtered *hint)
+{
+	enum problem p = filter_public(req, title, "/title", false, hint);
+
+	return p ? p : filter_public(req, text, "/body", false, hint);
+}
+
 static enum problem
 canned_make(struct request *req)
 {
 	const struct canned *in = req->body;
+	struct q_canned_make q = { .title = in->title, .text = in->body };
+	struct filtered hint = { 0 };
 	struct rows *rows;
-	enum problem p = q_canned_make(req->db,
-		&(struct q_canned_make){ .title = in->title, .text = in->body }, &rows, &req->err);
+	enum problem p = check_texts(req, &q.title, &q.text, &hint);
 
+	if (p)
+		return p;
+	filter_begin(req, &hint);
+	p = q_canned_make(req->db, &q, &rows, &req->err);
+	p = filter_end_public(req, p, &hint, NULL);
 	return p ? p : resp_row(req, rows);
 }
 
@@ -61,12 +77,16 @@ canned_change(struct request *req)
 {
 	const struct canned *in = req->body;
 	struct q_canned_change q = { .title = in->title, .text = in->body };
+	struct filtered hint = { 0 };
 	struct rows *rows;
 	enum problem p = req_uuid(req, 0, &q.id);
 
-	if (p || (p = q_canned_change(req->db, &q, &rows, &req->err)))
+	if (p || (p = check_texts(req, &q.title, &q.text, &hint)))
 		return p;
-	return resp_row(req, rows);
+	filter_begin(req, &hint);
+	p = q_canned_change(req->db, &q, &rows, &req->err);
+	p = filter_end_public(req, p, &hint, NULL);
+	return p ? p : resp_row(req, rows);
 }
 
 static enum problem
@@ -100,11 +120,12 @@ static const struct route rows[] = {
 		.doc = "The canned replies of the shop the caller answers for" },
 	{ HTTP_POST, "/canned-replies", canned_make, .roles = ROLE_ANY, .body = &canned_schema,
 		.status = 201, .returns = &canned_out, .limit = LIMIT_WRITE,
-		.problems = { P_NOT_FOUND, P_CONFLICT }, .tag = "Shops", .name = "cannedCreate",
-		.doc = "A new canned reply" },
+		.problems = { P_NOT_FOUND, P_CONFLICT, P_FILTERED }, .tag = "Shops",
+		.name = "cannedCreate", .doc = "A new canned reply" },
 	{ HTTP_PUT, "/canned-replies/:id", canned_change, .roles = ROLE_ANY, .body = &canned_schema,
-		.returns = &canned_out, .limit = LIMIT_WRITE, .problems = { P_CONFLICT },
-		.tag = "Shops", .name = "cannedUpdate", .doc = "Another title and text" },
+		.returns = &canned_out, .limit = LIMIT_WRITE,
+		.problems = { P_CONFLICT, P_FILTERED }, .tag = "Shops", .name = "cannedUpdate",
+		.doc = "Another title and text" },
 	{ HTTP_DELETE, "/canned-replies/:id", canned_remove, .roles = ROLE_ANY, .status = 204,
 		.limit = LIMIT_WRITE, .tag = "Shops", .name = "cannedDelete",
 		.doc = "Removes a canned reply" },

@@ -460,7 +460,8 @@ ecommerce_upload_get(struct request *req)
 
 static const struct route rows[] = {
 	{ HTTP_POST, "/auth/signup", ecommerce_signup, SIGN_IN, .body = &signup_ec, .status = 201,
-		.limit = LIMIT_REGISTER, .problems = { P_EMAIL_TAKEN, P_CONFLICT, P_WEAK_PASSWORD },
+		.limit = LIMIT_REGISTER,
+		.problems = { P_EMAIL_TAKEN, P_CONFLICT, P_WEAK_PASSWORD, P_FILTERED },
 		.name = "ecommerceSignup", .doc = "Opens an account and signs in" },
 	{ HTTP_POST, "/auth/login", ecommerce_login, SIGN_IN, .body = &login_ec,
 		.limit = LIMIT_LOGIN, .problems = { P_BAD_CREDENTIALS }, .name = "ecommerceLogin",

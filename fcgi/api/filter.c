@@ -1,4 +1,5 @@
-/* Filtering of messages: rules in force, and the decision about one text. */
+/* Filtering of messages and of what everybody reads: rules in force, the decision about one text.
+ */
 #include "api/filter.h"
 
 #include "api/contact.h"
@@ -127,25 +128,42 @@ own_host(const char *url)
 	return str_sub(host, 0, str_find(host, ':', 0));
 }
 
+/* In a conversation they pass once the two have a paid order. */
 static enum problem
-judge_contact(struct request *req, struct uuid chat, struct verdict *v)
+contact_passes(struct request *req, const struct uuid *chat, bool *passes)
 {
-	const struct contact_tuning tuning = { .phone_digits = rules.phone_digits,
+	struct rows *rows;
+
+	*passes = false;
+	if (!chat)
+		return P_OK;
+	enum problem p = q_contact_allowed(
+		req->db, &(struct q_contact_allowed){ .chat = *chat }, &rows, &req->err);
+	if (!p)
+		*passes = rows_bool(rows, 0, Q_CONTACT_ALLOWED_ALLOWED);
+	return p;
+}
+
+/* Without a chat it is a text for everybody: a number there is mostly a model or a code, so that
+ * something must tell that it is a telephone's. */
+static enum problem
+judge_contact(struct request *req, const struct uuid *chat, struct verdict *v)
+{
+	const struct contact_tuning tuning = { .phone_digits = chat ? rules.phone_digits : SIZE_MAX,
 		.own_host = own_host(req->app->conf->public_url) };
 	struct contact_hit *hits = arena_calloc(req->arena, 2 * v->folded.n + 1, sizeof(*hits));
 	size_t n = contact_find(req->arena, &v->folded, &tuning, hits, 2 * v->folded.n);
-	struct rows *rows;
+	bool passes;
 
 	for (size_t i = 0; i < n; i++)
 		if (rules.contact[hits[i].what] != FILTER_NONE)
 			v->contact |= 1u << hits[i].what;
 	if (v->contact == 0)
 		return P_OK;
-	enum problem p = q_contact_allowed(
-		req->db, &(struct q_contact_allowed){ .chat = chat }, &rows, &req->err);
+	enum problem p = contact_passes(req, chat, &passes);
 	if (p)
 		return p;
-	if (rows_bool(rows, 0, Q_CONTACT_ALLOWED_ALLOWED)) {
+	if (passes) {
 		v->contact = 0;
 		return P_OK;
 	}
@@ -194,7 +212,7 @@ names_of(struct arena *a, unsigned classes)
 }
 
 static enum problem
-refuse(struct request *req, const char *pointer, const struct verdict *v)
+refuse(struct request *req, const char *pointer, bool in_chat, const struct verdict *v)
 {
 	bool es = req->locale == LOCALE_ES;
 
@@ -202,38 +220,65 @@ refuse(struct request *req, const char *pointer, const struct verdict *v)
 		err_field(
 			&req->err, pointer, "word", es ? "palabra no permitida" : "a refused word");
 		return ERR_SAY(&req->err, P_FILTERED, "%s",
-			es ? "El mensaje tiene palabras que aquí no se permiten."
-			   : "The message has words that are not allowed here.");
+			es ? "El texto tiene palabras que aquí no se permiten."
+			   : "The text has words that are not allowed here.");
 	}
 	struct str names = names_of(req->arena, v->contact);
 	err_field(&req->err, pointer, "contact", "%.*s", STR_ARG(names));
+	if (!in_chat)
+		return ERR_SAY(&req->err, P_FILTERED, "%s",
+			es ? "Los datos de contacto no van en textos que todos leen."
+			   : "Contact data do not belong into texts that everybody reads.");
 	return ERR_SAY(&req->err, P_FILTERED, "%s",
 		es ? "Los datos de contacto se comparten después de un pedido pagado."
 		   : "Contact data can be shared once an order between you is paid.");
+}
+
+/* What the rules make of a text that is not empty: as it may stand there, and what to look at. */
+static enum problem
+judge(struct request *req, const struct uuid *chat, bool contact, const char *pointer,
+	struct filtered *out)
+{
+	struct verdict v = { .masked = arena_calloc(req->arena, out->text.n + 1, sizeof(bool)) };
+	enum problem p = refresh_rules(req);
+
+	if (p)
+		return p;
+	fold_text(req->arena, out->text, &v.folded);
+	judge_words(req->arena, &v);
+	if (contact && (p = judge_contact(req, chat, &v)))
+		return p;
+	if (v.word_refused || v.contact_refused)
+		return refuse(req, pointer, chat != NULL, &v);
+	if (v.masks)
+		out->text = masked_text(req->arena, out->text, v.masked);
+	if (v.flags)
+		out->hint = v.contact ? names_of(req->arena, v.contact) : STR("word");
+	return P_OK;
 }
 
 enum problem
 filter_message(struct request *req, struct uuid chat, struct str text, const char *pointer,
 	struct filtered *out)
 {
-	struct verdict v = { .masked = arena_calloc(req->arena, text.n + 1, sizeof(bool)) };
-	enum problem p;
-
 	*out = (struct filtered){ .chat = chat, .text = text };
-	if (text.n == 0)
+	return text.n ? judge(req, &chat, true, pointer, out) : P_OK;
+}
+
+enum problem
+filter_public(struct request *req, struct str *text, const char *pointer, bool contact,
+	struct filtered *hint)
+{
+	struct filtered one = { .text = *text, .where = pointer };
+
+	if (text->n == 0)
 		return P_OK;
-	if ((p = refresh_rules(req)))
+	enum problem p = judge(req, NULL, contact, pointer, &one);
+	if (p)
 		return p;
-	fold_text(req->arena, text, &v.folded);
-	judge_words(req->arena, &v);
-	if ((p = judge_contact(req, chat, &v)))
-		return p;
-	if (v.word_refused || v.contact_refused)
-		return refuse(req, pointer, &v);
-	if (v.masks)
-		out->text = masked_text(req->arena, text, v.masked);
-	if (v.flags)
-		out->hint = v.contact ? names_of(req->arena, v.contact) : STR("word");
+	*text = one.text;
+	if (one.hint.p && !hint->hint.p)
+		*hint = one;
 	return P_OK;
 }
 
@@ -242,6 +287,15 @@ filter_begin(struct request *req, const struct filtered *f)
 {
 	if (f->hint.p)
 		db_begin(req->db);
+}
+
+static enum problem
+commit_or_not(struct request *req, enum problem p)
+{
+	if (!p)
+		return db_commit(req->db, &req->err);
+	db_rollback(req->db);
+	return p;
 }
 
 enum problem
@@ -259,8 +313,28 @@ filter_end(struct request *req, enum problem p, const struct filtered *f, const 
 				.message = message,
 				.hint = f->hint },
 			&rows, &req->err);
-	if (!p)
-		return db_commit(req->db, &req->err);
-	db_rollback(req->db);
-	return p;
+	return commit_or_not(req, p);
+}
+
+enum problem
+filter_end_public(
+	struct request *req, enum problem p, const struct filtered *f, const struct uuid *account)
+{
+	struct rows *rows;
+
+	if (!f->hint.p)
+		return p;
+	if (!p && account)
+		p = q_account_hint(req->db,
+			&(struct q_account_hint){ .account = *account,
+				.place = str_of(f->where + 1),
+				.text = f->text,
+				.hint = f->hint },
+			&rows, &req->err);
+	else if (!p)
+		p = q_text_hint(req->db,
+			&(struct q_text_hint){
+				.place = str_of(f->where + 1), .text = f->text, .hint = f->hint },
+			&rows, &req->err);
+	return commit_or_not(req, p);
 }

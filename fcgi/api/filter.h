@@ -1,7 +1,7 @@
 /*
  * What the administrators' rules make of a message, whichever door it came
- * through. The rules stay in the process; every two seconds at most it asks
- * whether there are newer ones.
+ * through, and of what users write for everybody: names, titles, descriptions. The rules stay in
+ * the process; every two seconds at most it asks whether there are newer ones.
  */
 #ifndef PLAZA_API_FILTER_H
 #define PLAZA_API_FILTER_H
@@ -10,8 +10,9 @@
 
 struct filtered {
 	struct uuid chat;
-	struct str text; /* as it may be sent: masked, or as it was */
-	struct str hint; /* what moderators should look at; absent = nothing */
+	struct str text;   /* as it may be sent: masked, or as it was */
+	struct str hint;   /* what moderators should look at; absent = nothing */
+	const char *where; /* pointer of the member, of a text for everybody */
 };
 
 /*
@@ -30,5 +31,16 @@ enum problem filter_message(struct request *req, struct uuid chat, struct str te
 void filter_begin(struct request *req, const struct filtered *f);
 enum problem filter_end(struct request *req, enum problem p, const struct filtered *f,
 	const struct uuid *cmid, const struct uuid *message) __attribute__((warn_unused_result));
+
+/*
+ * The same for a text that everybody reads: masked in its place, and *hint, zero at first, keeps
+ * the first thing that moderators should look at. Nobody there has ordered, so contact data do
+ * not pass, if they are looked for. Around the statement that stores it go
+ * filter_begin and this end; `account` is whose text it is while nobody is signed in.
+ */
+enum problem filter_public(struct request *req, struct str *text, const char *pointer, bool contact,
+	struct filtered *hint) __attribute__((warn_unused_result));
+enum problem filter_end_public(struct request *req, enum problem p, const struct filtered *f,
+	const struct uuid *account) __attribute__((warn_unused_result));
 
 #endif

@@ -1,4 +1,4 @@
-/* Rules for messages: administrators read and change them. */
+/* Rules for texts: administrators read and change them. */
 #include "api/api.h"
 
 #include "api/words.h"
@@ -38,7 +38,7 @@ static const struct field rule_in_fields[] = {
 	FIELD(rule_in, language, T_ENUM, .values = languages,
 		.doc = "for finding it here; texts of all languages are read"),
 	FIELD(rule_in, action, T_ENUM, .values = actions, .required = true,
-		.doc = "refuse the message, mask the word, or open a case"),
+		.doc = "refuse the text, mask the word, or open a case"),
 	FIELD(rule_in, note, T_TEXT, .max = NOTE_MAX),
 	FIELD(rule_in, enabled, T_BOOL, .has_default = true, .def = 1),
 };
@@ -167,7 +167,8 @@ static const struct route rows[] = {
 	{ HTTP_GET, "/admin/moderation/filters", rule_list, .roles = ROLE_ADMIN,
 		.query = &rule_query_schema, .returns = &rule_out, .page = true,
 		.problems = { P_BAD_CURSOR }, .tag = "Moderation", .name = "filterList",
-		.doc = "Rules that messages are filtered by; in force within a few seconds" },
+		.doc = "Rules for messages, for names of users, shops and groups, for texts of "
+		       "products and canned replies; in force within a few seconds" },
 	{ HTTP_POST, "/admin/moderation/filters", rule_create, .roles = ROLE_ADMIN,
 		.body = &rule_in_schema, .status = 201, .returns = &rule_out, .limit = LIMIT_WRITE,
 		.problems = { P_CONFLICT }, .tag = "Moderation", .name = "filterCreate",

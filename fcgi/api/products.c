@@ -2,6 +2,7 @@
  * search.c. */
 #include "api/api.h"
 #include "api/catalog.h"
+#include "api/filter.h"
 #include "api/patch.h"
 #include "queries.h"
 
@@ -151,6 +152,16 @@ title_check(struct request *req, struct str *title)
 	return P_OK;
 }
 
+static enum problem
+texts_check(struct request *req, struct str *title, struct str *description, struct filtered *hint)
+{
+	enum problem p = title_check(req, title);
+
+	if (!p)
+		p = filter_public(req, title, "/title", true, hint);
+	return p ? p : filter_public(req, description, "/description", true, hint);
+}
+
 static struct str
 or_else(struct str s, const char *other)
 {
@@ -171,12 +182,15 @@ product_create(struct request *req)
 		.quantity = (int32_t)in->stock,
 		.threshold = (int32_t)in->lowThreshold };
 	char id[UUID_TEXT + 1];
+	struct filtered hint = { 0 };
 	struct rows *rows;
 
-	enum problem p = title_check(req, &q.title);
-	if (!p)
-		p = q_product_create(req->db, &q, &rows, &req->err);
+	enum problem p = texts_check(req, &q.title, &q.description, &hint);
 	if (p)
+		return p;
+	filter_begin(req, &hint);
+	p = q_product_create(req->db, &q, &rows, &req->err);
+	if ((p = filter_end_public(req, p, &hint, NULL)))
 		return p;
 	uuid_text(&q.id, id);
 	resp_header(req, "Location", "/api/v1/products/%s", id);
@@ -195,6 +209,7 @@ product_update(struct request *req)
 		.currency = in->price ? in->price->currency : (struct str){ 0 },
 		.condition = in->condition,
 		.status = in->status };
+	struct filtered hint = { 0 };
 	struct rows *rows;
 	size_t n;
 
@@ -204,12 +219,14 @@ product_update(struct request *req)
 	if (!p)
 		p = patch_nulls(req, &product_update_in, CLEARABLE, nulls, &n);
 	if (!p)
-		p = title_check(req, &q.title);
+		p = texts_check(req, &q.title, &q.description, &hint);
 	if (p)
 		return p;
 	if (n > 0)
 		q.description = STR("");
+	filter_begin(req, &hint);
 	p = q_product_update(req->db, &q, &rows, &req->err);
+	p = filter_end_public(req, p, &hint, NULL);
 	return p ? p : resp_row(req, rows);
 }
 
@@ -280,16 +297,17 @@ static const struct route rows[] = {
 		.tag = "Catalogue", .name = "productGet",
 		.doc = "A product; one that is hidden only for its seller and the staff" },
 	{ HTTP_POST, "/products", product_create, .roles = ROLE_SELLER, .body = &product_create_in,
-		.returns = &product_out, .status = 201, .limit = LIMIT_WRITE, .tag = "Catalogue",
-		.name = "productCreate", .doc = "Puts a product on sale; pictures follow" },
+		.returns = &product_out, .status = 201, .limit = LIMIT_WRITE,
+		.problems = { P_FILTERED }, .tag = "Catalogue", .name = "productCreate",
+		.doc = "Puts a product on sale; pictures follow" },
 	{ HTTP_PUT, "/products/:id", product_update, .roles = OWNER, .body = &product_update_in,
-		.returns = &product_out, .limit = LIMIT_WRITE, .problems = { P_BAD_TRANSITION },
-		.tag = "Catalogue", .name = "productPut",
-		.doc = "Changes the members that are sent" },
+		.returns = &product_out, .limit = LIMIT_WRITE,
+		.problems = { P_BAD_TRANSITION, P_FILTERED }, .tag = "Catalogue",
+		.name = "productPut", .doc = "Changes the members that are sent" },
 	{ HTTP_PATCH, "/products/:id", product_update, .roles = OWNER, .body = &product_update_in,
 		.returns = &product_out, .limit = LIMIT_WRITE, .if_match = true,
-		.problems = { P_BAD_TRANSITION }, .tag = "Catalogue", .name = "productPatch",
-		.doc = "Merge patch (RFC 7396) of a product" },
+		.problems = { P_BAD_TRANSITION, P_FILTERED }, .tag = "Catalogue",
+		.name = "productPatch", .doc = "Merge patch (RFC 7396) of a product" },
 	{ HTTP_DELETE, "/products/:id", product_delete, .roles = OWNER, .status = 204,
 		.limit = LIMIT_WRITE, .tag = "Catalogue", .name = "productDelete",
 		.doc = "Takes a product off the market for ever" },

@@ -101,6 +101,21 @@ profile_check(struct request *req, struct profile *p)
 	return P_OK;
 }
 
+/* A username is refused as a whole or taken: it has no stars. */
+enum problem
+profile_filter(struct request *req, struct profile *p, struct filtered *hint)
+{
+	struct str username = p->username;
+	enum problem e = filter_public(req, &p->name, "/name", true, hint);
+
+	if (!e)
+		e = filter_public(req, &username, "/username", false, hint);
+	if (e || str_eq(username, p->username))
+		return e;
+	err_field(&req->err, "/username", "word", "a refused word");
+	return ERR(&req->err, P_FILTERED, "masked username");
+}
+
 static enum problem
 user_get(struct request *req)
 {
@@ -144,6 +159,7 @@ update(struct request *req, int64_t version)
 {
 	const struct user_in *in = req->body;
 	struct profile profile = { in->name, in->username, in->phone };
+	struct filtered hint = { 0 };
 	struct str names[CLEARABLE];
 	size_t n;
 	struct uuid id;
@@ -154,8 +170,11 @@ update(struct request *req, int64_t version)
 		p = profile_check(req, &profile);
 	if (!p)
 		p = take_nulls(req, names, &n);
+	if (!p)
+		p = profile_filter(req, &profile, &hint);
 	if (p)
 		return p;
+	filter_begin(req, &hint);
 	p = q_user_update(req->db,
 		&(struct q_user_update){ .id = id,
 			.version = version > INT32_MAX ? INT32_MAX : (int32_t)version,
@@ -166,6 +185,7 @@ update(struct request *req, int64_t version)
 			.locale = in->locale,
 			.clear = { names, n } },
 		&rows, &req->err);
+	p = filter_end_public(req, p, &hint, NULL);
 	return p ? p : resp_row(req, rows);
 }
 
@@ -219,11 +239,11 @@ static const struct route rows[] = {
 		.returns = &user_out, .tag = "Users", .name = "userGet",
 		.doc = "A profile; users see their own, and administrators all, in full" },
 	{ HTTP_PUT, "/users/:id", user_put, .roles = ROLE_ANY, .bare = true, .body = &user_in,
-		.returns = &user_out, .limit = LIMIT_WRITE, .problems = { P_CONFLICT },
+		.returns = &user_out, .limit = LIMIT_WRITE, .problems = { P_CONFLICT, P_FILTERED },
 		.tag = "Users", .name = "userPut", .doc = "Changes the members that are sent" },
 	{ HTTP_PATCH, "/users/:id", user_patch, .roles = ROLE_ANY, .bare = true, .body = &user_in,
 		.returns = &user_out, .limit = LIMIT_WRITE, .if_match = true,
-		.problems = { P_CONFLICT }, .tag = "Users", .name = "userPatch",
+		.problems = { P_CONFLICT, P_FILTERED }, .tag = "Users", .name = "userPatch",
 		.doc = "Merge patch (RFC 7396) of the own profile" },
 };
 const struct route_table user_routes = ROUTES(rows);

@@ -1,4 +1,4 @@
--- Rules that messages are filtered by. The programs keep them and do the matching; SQL knows who has paid whom.
+-- Rules that messages, names and texts of products are filtered by. The programs keep them and do the matching; SQL knows who has paid whom.
 
 CREATE OR REPLACE FUNCTION rule_json(r moderation_rule) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -154,7 +154,33 @@ BEGIN
         || '","chatId":"' || p_chat || '","reason":"filter"}'));
 END $$;
 
-GRANT EXECUTE ON FUNCTION rules_since(bigint), rule_page(text, text, text, text, int),
+-- ---- texts that everybody reads ----
+
+-- A case that a rule opens about a name, a title or a description; the text stands in its note. One at a time for each
+-- account.
+CREATE OR REPLACE FUNCTION account_hint(p_account uuid, p_place text, p_text text, p_hint text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+DECLARE
+    made uuid := uuid_v7();
+BEGIN
+    IF EXISTS (SELECT FROM report AS r WHERE r.target_id = p_account AND r.chat_id IS NULL
+               AND r.status = 'open' AND r.reason = 'filter') THEN
+        RETURN '';
+    END IF;
+    INSERT INTO report (id, target_id, reason, hint, note, snapshot_hash)
+    VALUES (made, p_account, 'filter', p_hint, left(p_place || ': ' || p_text, 1000), sha256('[]'));
+    RETURN emit('a/mod', envelope('report:new', '{"reportId":"' || made || '","targetId":"' || p_account
+        || '","reason":"filter"}'));
+END $$;
+
+CREATE OR REPLACE FUNCTION text_hint(p_place text, p_text text, p_hint text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN account_hint(app_me(), p_place, p_text, p_hint);
+END $$;
+
+GRANT EXECUTE ON FUNCTION rules_since(bigint), account_hint(uuid, text, text, text) TO plaza_auth;
+GRANT EXECUTE ON FUNCTION text_hint(text, text, text), rules_since(bigint), rule_page(text, text, text, text, int),
     rule_create(uuid, text, text, text, text, boolean, text, text),
     rule_update(uuid, int, text, text, boolean, int, text, text), rule_delete(uuid, text), contact_allowed(uuid),
     message_hint(uuid, uuid, uuid, text) TO plaza_web;

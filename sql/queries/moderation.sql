@@ -13,6 +13,14 @@ SELECT contact_allowed(:chat) AS allowed;
 -- A case about a message of the caller that a rule wants to be looked at.
 SELECT message_hint(:chat, :cmid, :message, :hint) AS events;
 
+-- query: text_hint (place text, text text, hint text) one -> events text
+-- A case about a text of the caller that everybody reads and a rule wants to be looked at.
+SELECT text_hint(:place, :text, :hint) AS events;
+
+-- query: account_hint (account uuid, place text, text text, hint text) one -> events text
+-- The same about the name in a new account.
+SELECT account_hint(:account, :place, :text, :hint) AS events;
+
 -- query: rule_page (kind text?, language text?, after_kind text?, after text?, limit int) many read
 --     -> body text, k1 text, k2 text
 -- The rules, for administrators.
