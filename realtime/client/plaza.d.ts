@@ -67,6 +67,41 @@ export interface Notification {
 	createdAt: string;
 }
 
+export interface Order {
+	id: string;
+	number: number;
+	groupId: string;
+	buyerId: string;
+	sellerId: string;
+	shopId: string;
+	status: string;
+	paymentStatus: string;
+	version: number;
+	createdAt: string;
+	[more: string]: unknown;
+}
+
+export interface Cart {
+	id: string;
+	version: number;
+	expiresAt: string;
+	items: {
+		productId: string;
+		title: string;
+		quantity: number;
+		unitPrice: Money;
+		subtotal: Money;
+		priceChanged: boolean;
+		agreed: boolean;
+		available: boolean;
+		[more: string]: unknown;
+	}[];
+	quantity: number;
+	/** null while the lines have several currencies */
+	total: Money | null;
+	[more: string]: unknown;
+}
+
 /** What came over MQTT or by GET /sync; `us` and `ep` are there in a durable one. Types are those of asyncapi.json. */
 export interface PlazaEvent {
 	v: number;
@@ -174,6 +209,10 @@ export class Store extends Emitter {
 	/** Who types, by conversation. */
 	readonly typing: ReadonlyMap<string, ReadonlySet<string>>;
 	readonly blocked: ReadonlySet<string>;
+	/** null until plaza.orders() was called */
+	readonly orders: ReadonlyMap<string, Order> | null;
+	/** null until plaza.cart() was called, and without an open cart */
+	readonly cart: Cart | null;
 	readonly unreadNotifications: number;
 	readonly unreadMessages: number;
 	chatList(): Chat[];
@@ -181,6 +220,7 @@ export class Store extends Emitter {
 	/** The seq from which on everything is here; 1 when nothing is older. */
 	lowest(chatId: string): number;
 	notificationList(): Notification[];
+	orderList(): Order[];
 	snapshot(): object;
 }
 
@@ -232,6 +272,7 @@ export class Rest extends Emitter {
 	block(user: string): Promise<any>;
 	unblock(user: string): Promise<void>;
 	report(user: string, why: { reason: string; note?: string; chatId?: string; seq?: number }): Promise<any>;
+	cart(): Promise<Cart | null>;
 	order(purchase: object, key?: string): Promise<any>;
 	orders(query?: object): Promise<Page<any>>;
 	orderConfirm(id: string): Promise<any>;
@@ -280,6 +321,9 @@ export class Plaza extends Emitter {
 	typing(chatId: string, on?: boolean, kind?: "text" | "voice" | "file"): void;
 	watch(userIds: string[]): void;
 	history(chatId: string, limit?: number): Promise<boolean>;
+	/** Loads them; from then on events keep them in the store. */
+	orders(): Promise<Order[]>;
+	cart(): Promise<Cart | null>;
 	openChat(about: { productId?: string; peerId?: string; sellerId?: string }): Promise<Chat>;
 	editMessage(chatId: string, id: string, body: string): Promise<void>;
 	react(chatId: string, id: string, emoji: string, on?: boolean): Promise<void>;

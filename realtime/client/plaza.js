@@ -12,12 +12,13 @@ import { Link } from "./lib/link.js";
 import { Outbox } from "./lib/outbox.js";
 import { PlazaError, Rest } from "./lib/rest.js";
 import { Presence, Receipts, Typing } from "./lib/signals.js";
-import { Store } from "./lib/store.js";
+import { CART, ORDER, Store } from "./lib/store.js";
 
 export { PlazaError } from "./lib/rest.js";
 export { memoryStorage } from "./lib/base.js";
 
 const SNAPSHOT_PAGES = 5; // conversations beyond these are read when something happens in them
+const ORDER_PAGES = 2;
 const NOTIFICATIONS = 50;
 const BUFFER_MAX = 1000;
 const POLL_GROWTH = 1.5;
@@ -504,9 +505,24 @@ export class Plaza extends Emitter {
 			unread: unread.unread,
 			blocks: blocks.items.map((b) => b.id),
 		});
+		if (this.store.orders) await this.#loadOrders();
+		if (this.store.shopping) await this.#loadCart();
 	}
 
-	/** Reads again the conversations of which an event did not tell enough. */
+	/** The latest of what the user bought, and of what a seller sold. */
+	async #loadOrders() {
+		this.store.keepOrders();
+		const lists = [this.rest.all("/orders/my-orders", { limit: 100 }, ORDER_PAGES)];
+		if (this.me.role === "seller")
+			lists.push(this.rest.all("/orders/seller/orders", { limit: 100 }, ORDER_PAGES));
+		for (const order of (await Promise.all(lists)).flat()) this.store.putOrder(order);
+	}
+
+	async #loadCart() {
+		this.store.putCart(await this.rest.cart());
+	}
+
+	/** Reads again the conversations, orders and the cart of which an event did not tell enough. */
 	#freshen() {
 		this.#freshening ??= this.#freshenAll();
 		return this.#freshening;
@@ -515,23 +531,27 @@ export class Plaza extends Emitter {
 	async #freshenAll() {
 		await null; // the events of one packet first
 		while (this.#started && this.store.stale.size > 0) {
-			const [chatId] = this.store.stale;
-			this.store.stale.delete(chatId);
-			if (!(await this.#freshenOne(chatId))) {
-				this.store.stale.add(chatId); // with the next sync
+			const [key] = this.store.stale;
+			this.store.stale.delete(key);
+			if (!(await this.#freshenOne(key))) {
+				this.store.stale.add(key); // with the next sync
 				break;
 			}
 		}
 		this.#freshening = null;
 	}
 
-	async #freshenOne(chatId) {
+	async #freshenOne(key) {
+		const order = key.startsWith(ORDER) && key.slice(ORDER.length);
 		try {
-			if (!this.store.putChat(await this.rest.chat(chatId))) this.store.stale.add(chatId);
+			if (key === CART) await this.#loadCart();
+			else if (order) this.store.putOrder(await this.rest.get(`/orders/${order}`));
+			else if (!this.store.putChat(await this.rest.chat(key))) this.store.stale.add(key);
 			return true;
 		} catch (error) {
 			if (error.status !== 404) return false;
-			this.store.dropChat(chatId);
+			if (order) this.store.dropOrder(order);
+			else this.store.dropChat(key);
 			return true;
 		}
 	}
@@ -602,6 +622,21 @@ export class Plaza extends Emitter {
 	/** Who joined a group later has no history before that. */
 	#beginning(chatId) {
 		return (this.store.chats.get(chatId)?.fromSeq ?? 0) + 1;
+	}
+
+	/** Loads the user's latest orders; from then on events keep them in `store.orders`. */
+	async orders() {
+		await this.#loadOrders();
+		return this.store.orderList();
+	}
+
+	/**
+	 * Loads the user's open cart, null without one; from then on `store.cart` is read again when a product in it is not as
+	 * it was. What another device puts into it is seen with the next call.
+	 */
+	async cart() {
+		await this.#loadCart();
+		return this.store.cart;
 	}
 
 	/** The conversation about something: { productId }, { peerId } or { sellerId }. */

@@ -617,10 +617,95 @@ test("the types name what is there, and everything that is there", () => {
 		const inner = {
 			Plaza: [],
 			Rest: ["load", "register", "signIn", "signOut"],
-			Store: ["clear", "load", "putChat", "dropChat", "putMessages", "touch", "apply", "stop"],
+			Store: ["clear", "load", "putChat", "dropChat", "putMessages", "keepOrders", "putOrder", "dropOrder",
+				"putCart", "touch", "apply", "stop"],
 		};
 		assert.deepEqual(typed.sort(), there.filter((n) => !inner[made.name].includes(n)).sort(), made.name);
 	}
+});
+
+/** A product of Bruno's, and an order that Ana makes of it. */
+async function product(stock = 5) {
+	const { items } = await bruno.user.ask("GET", "/categories");
+	const made = { categoryId: items[0].id, title: word(), price: { amount: 500 }, stock };
+	return (await bruno.user.ask("POST", "/products", made)).id;
+}
+const buy = (from, purchase) =>
+	from.rest.order({ ...purchase, payment: { method: "mock", token: "tok_success" } }, randomUUID());
+
+test("orders are kept from when they are asked for", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
+	const id = await product();
+	const purchase = { items: [{ productId: id, quantity: 1 }] };
+	const [before] = (await buy(a, purchase)).orders;
+	await b.settled();
+	assert.equal(a.store.orders, null, "nobody has asked");
+	assert.equal(a.http.count(/GET \/orders/), 0);
+	assert.deepEqual([(await a.orders())[0].id, (await b.orders())[0].id], [before.id, before.id]);
+	const [later] = (await buy(a, purchase)).orders;
+	const state = (plaza, order, name, value) =>
+		until(`${name} ${value}`, () => plaza.store.orders.get(order)?.[name] === value);
+	await Promise.all([a, b].map((p) => state(p, later.id, "status", "payment_confirmed")));
+	await b.rest.orderConfirm(later.id);
+	await state(a, later.id, "status", "confirmed");
+	await b.rest.request("PATCH", `/orders/${later.id}/delivery`, { body: { state: "in_transit", tracking: "7" } });
+	await until("tracking", () => a.store.orders.get(later.id).delivery?.tracking === "7");
+	await a.rest.orderCancel(before.id);
+	await Promise.all([a, b].map((p) => state(p, before.id, "status", "cancelled")));
+	assert.deepEqual([a.store.orderList()[0].id, a.store.orderList()[1].id], [later.id, before.id]);
+	await assertFresh(a);
+	await assertFresh(b);
+});
+
+test("an order that is read late does not come before what is known", () => {
+	const store = new Store({ typingLife: 1, outbox: () => [] });
+	store.load({ me: { id: "me" }, chats: [], notifications: [], unread: 0, blocks: [] });
+	store.apply({ t: "order:updated", d: { orderId: "o", version: 3 } });
+	assert.equal(store.stale.size, 0, "nobody has asked");
+	store.keepOrders();
+	store.apply({ t: "order:updated", d: { orderId: "o", version: 3 } });
+	assert.deepEqual([...store.stale], ["order o"]);
+	assert.equal(store.putOrder({ id: "o", version: 3, status: "new" }), true);
+	assert.equal(store.putOrder({ id: "o", version: 2, status: "old" }), false);
+	assert.equal(store.orders.get("o").status, "new");
+	store.stale.clear();
+	store.apply({ t: "order:updated", d: { orderId: "o", version: 3 } });
+	assert.equal(store.stale.size, 0, "what is told again changes nothing");
+	store.load({ me: { id: "other" }, chats: [], notifications: [], unread: 0, blocks: [] });
+	assert.equal(store.orders, null, "of somebody else");
+});
+
+test("the cart is kept from when it is asked for", async () => {
+	const a = await ana.plaza();
+	const id = await product(1);
+	const cart = await ana.user.ask("POST", "/carts");
+	await ana.user.ask("POST", `/carts/${cart.id}/empty`);
+	await ana.user.ask("POST", `/carts/${cart.id}/products`, { productId: id, quantity: 1 });
+	await a.settled();
+	assert.equal(a.store.cart, null, "nobody has asked");
+	assert.equal((await a.cart()).items.length, 1);
+	const line = () => a.store.cart.items.find((i) => i.productId === id);
+	await bruno.user.ask("PUT", `/products/${id}`, { price: { amount: 700 } });
+	await until("the new price", () => line().unitPrice.amount === 700);
+	await bruno.user.ask("PUT", `/products/${id}/stock`, { stock: 0 });
+	await until("sold out", () => line().available === false);
+	await bruno.user.ask("PUT", `/products/${id}/stock`, { stock: 1 });
+	await until("back", () => line().available === true);
+	await assertFresh(a);
+	await buy(a, { cartId: cart.id });
+	await until("the cart was ordered", () => a.store.cart === null);
+	await assertFresh(a);
+});
+
+test("orders and the cart are loaded again when the feed begins anew", async () => {
+	const a = await ana.plaza();
+	await Promise.all([a.orders(), a.cart()]);
+	a.store.orders.clear();
+	const again = new Promise((resolve) => a.once("reload", resolve));
+	sql(`UPDATE feed_head SET epoch = '${randomUUID().slice(0, 8)}' WHERE account_id = '${ana.id}'`);
+	await Promise.all([again, a.settled()]);
+	assert.ok(a.store.orders.size > 0);
+	await assertFresh(a);
 });
 
 test("an event that the library does not know reaches the application", async () => {

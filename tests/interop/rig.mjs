@@ -146,6 +146,8 @@ async function loaded(plaza) {
 	const fresh = new Plaza({ url: env.BASE_URL, storage: plaza.storage });
 	await fresh.resume();
 	await fresh.start();
+	if (plaza.store.orders) await fresh.orders();
+	if (plaza.store.shopping) await fresh.cart();
 	const snapshot = fresh.store.snapshot();
 	await fresh.stop();
 	return snapshot;

@@ -319,6 +319,10 @@ export class Rest extends Emitter {
 	order(purchase, key = uuid()) {
 		return this.post("/orders", purchase, { headers: { "idempotency-key": key } });
 	}
+	/** The open cart, or null. */
+	async cart() {
+		return (await this.get("/carts")).items[0] ?? null;
+	}
 	orders(query) {
 		return this.get("/orders", query);
 	}

@@ -4,6 +4,9 @@
 import { Emitter } from "./base.js";
 
 const UNREAD_MAX = 1000; // the server stops counting there
+/** Keys of what is stale beside conversations. */
+export const ORDER = "order ";
+export const CART = "cart";
 const COUNTERS = ["lastSeq", "readSeq", "peerReceivedSeq", "peerReadSeq"]; // they only grow
 
 /** Whether `next` says more of the same message than what is there. */
@@ -33,13 +36,21 @@ export class Store extends Emitter {
 		this.blocked = new Set();
 		this.presence = new Map();
 		this.typing = new Map(); // chatId -> Set of user ids
-		this.stale = new Set();
+		this.#forgetShopping();
+		this.stale = new Set(); // ids of conversations, ORDER and an id, CART
 		this.touch("all");
+	}
+
+	#forgetShopping() {
+		this.orders = null; // until somebody asks for them
+		this.cart = null;
+		this.shopping = false; // the cart was asked for
 	}
 
 	// ---- loading ----
 
 	load({ me, chats, notifications, unread, blocks }) {
+		if (this.me?.id !== me.id) this.#forgetShopping();
 		this.me = me;
 		this.chats = new Map(chats.map((c) => [c.id, c]));
 		this.known = new Map();
@@ -59,6 +70,32 @@ export class Store extends Emitter {
 		this.chats.set(chat.id, { ...chat, lastMessage });
 		this.touch("chats", chat.id);
 		return true;
+	}
+
+	/** From now on orders are kept; what events tell meanwhile is read behind the list. */
+	keepOrders() {
+		this.orders ??= new Map();
+	}
+
+	/** False when an event has told of a later version than this answer has. */
+	putOrder(order) {
+		const had = this.orders?.get(order.id);
+		if (had && had.version > order.version) return false;
+		this.orders?.set(order.id, order);
+		this.touch("orders", order.id);
+		return true;
+	}
+
+	dropOrder(id) {
+		this.orders?.delete(id);
+		this.touch("orders", id);
+	}
+
+	/** null is a user without an open cart. */
+	putCart(cart) {
+		this.cart = cart;
+		this.shopping = true;
+		this.touch("cart");
 	}
 
 	dropChat(id) {
@@ -128,6 +165,11 @@ export class Store extends Emitter {
 		);
 	}
 
+	/** The newest first; empty until they are asked for. */
+	orderList() {
+		return [...(this.orders?.values() ?? [])].sort((a, b) => b.id.localeCompare(a.id));
+	}
+
 	get unreadMessages() {
 		return this.chatList().reduce((sum, c) => sum + (c.muted ? 0 : c.unread), 0);
 	}
@@ -141,6 +183,8 @@ export class Store extends Emitter {
 				notifications: byId(this.notifications),
 				unreadNotifications: this.unreadNotifications,
 				blocked: [...this.blocked].sort(),
+				...(this.orders && { orders: byId(this.orders) }),
+				...(this.shopping && { cart: this.cart }),
 			}),
 		);
 	}
@@ -188,6 +232,16 @@ export class Store extends Emitter {
 				return this.touch("presence", d.userId);
 			case "user:typing":
 				return this.#typing(d);
+			case "order:created":
+				if (this.shopping) this.#mustRead(CART); // it may have been ordered
+				return this.#order(d);
+			case "order:updated":
+			case "order:cancelled":
+			case "delivery:updated":
+				return this.#order(d);
+			case "cart:changed":
+				if (this.shopping) this.#mustRead(CART);
+				return;
 		}
 	}
 
@@ -196,9 +250,15 @@ export class Store extends Emitter {
 		return this.known.get(chatId);
 	}
 
-	#mustRead(chatId) {
-		this.stale.add(chatId);
-		this.emit("stale", chatId);
+	#mustRead(key) {
+		this.stale.add(key);
+		this.emit("stale", key);
+	}
+
+	/** The event tells less than the document: what is older than it is read again. */
+	#order({ orderId, version }) {
+		if (!this.orders || this.orders.get(orderId)?.version >= version) return;
+		this.#mustRead(ORDER + orderId);
 	}
 
 	#message(t, d) {
