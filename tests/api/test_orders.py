@@ -138,6 +138,14 @@ def test_a_declined_payment_orders_nothing(client, goods, shops, sql):
     assert client.get(f"{API}/carts/{made.json['id']}").json["quantity"] == 2
 
 
+def test_the_token_decides_and_not_chance(client, goods, shops):
+    tea = goods.product(shops[0], stock=99)
+    for _ in range(20):
+        assert order(client, {tea: 1}).status == 201
+        assert order(client, {tea: 1}, token=DECLINED).problem == "payment-declined"
+    assert goods.stock(tea) == [79]
+
+
 def test_what_is_not_there_is_not_sold(client, goods, shops, sql):
     few, many = goods.product(shops[0], stock=1), goods.product(shops[1], stock=5)
     assert order(client, {few: 2, many: 1}).problem == "out-of-stock"
