@@ -16,6 +16,11 @@ secret() {
 	[ -s "$dir/conf/$1.secret" ] || openssl rand -hex "$2" | put 600 "$dir/conf/$1.secret"
 }
 
+# The lines of the template that no --set names: a setting stands once.
+without_own() {
+	awk -F ' *= *' 'NR == FNR { own[$1]; next } !($1 in own)' <(printf '%s\n' "${settings[@]}") -
+}
+
 configure() {
 	local n broker_values own_values
 	local public=http://127.0.0.1:$http_port scale=100 header=X-Accel-Redirect
@@ -44,7 +49,7 @@ configure() {
 		"DB=host=$sockets dbname=plaza" "BLOB_HEADER=$header" "PASSWORDS=$passwords"
 	)
 	{
-		fill "$etc/plaza.conf.in" "${values[@]}"
+		fill "$etc/plaza.conf.in" "${values[@]}" | without_own
 		echo "rate_scale_percent = $scale"
 		[ ${#settings[@]} = 0 ] || printf '%s\n' "${settings[@]}"
 	} | put 640 "$dir/conf/plaza.conf"
