@@ -177,7 +177,7 @@ export interface Options {
 	name?: string;
 	app?: string;
 	device?: string;
-	chooseUrl?(urls: string[]): string;
+	chooseUrl?(urls: string[], turn: number): string;
 	fetch?: typeof fetch;
 	/** Accept-Language, for the titles of problems. */
 	language?: string;

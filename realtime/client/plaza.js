@@ -48,7 +48,7 @@ export class Plaza extends Emitter {
 	/**
 	 * url: of the site; mqtt: the module MQTT.js, without it everything goes by polling; storage: where tokens, the place
 	 * in the feed and unsent messages stay; name: tells two users of one storage apart; app, device: for the server's log;
-	 * chooseUrl(urls): one address of the broker; fetch, language, timing: instead of the usual ones.
+	 * chooseUrl(urls, turn): one address of the broker, `turn` counts those that failed; fetch, language, timing: instead of the usual ones.
 	 */
 	constructor({ url, mqtt = null, storage, name = "plaza", app, device, chooseUrl, fetch, language, timing }) {
 		super();

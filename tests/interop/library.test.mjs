@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Rest } from "../../realtime/client/lib/rest.js";
 import { Plaza } from "../../realtime/client/plaza.js";
 import { Store } from "../../realtime/client/lib/store.js";
-import { Person, assertFresh, bodies, closeAll, env, killBroker, oldBroker, sql, until } from "./rig.mjs";
+import { FaultyFetch, Person, assertFresh, bodies, closeAll, env, killBroker, oldBroker, sql, until } from "./rig.mjs";
 
 let ana, bruno, chat;
 let number = 0;
@@ -454,6 +454,48 @@ test("a broker that knows only MQTT 3.1.1 will do", async () => {
 	} finally {
 		old.close();
 	}
+});
+
+test("an address that does not answer is tried with both versions, then the next one is", async () => {
+	const old = await oldBroker();
+	const addresses = ["mqtt://127.0.0.1:1", old.url];
+	const tried = [];
+	const chooseUrl = (_, turn) => tried[tried.push(addresses[turn % 2]) - 1];
+	try {
+		const a = await ana.plaza({ chooseUrl });
+		assert.equal(a.link.protocolVersion, 4);
+		assert.deepEqual(tried, [addresses[0], addresses[0], old.url, old.url]);
+		a.net.clients.at(-1).stream.destroy();
+		await until("the same address again", () => tried.length === 5 && a.status === "live");
+		assert.equal(tried[4], old.url);
+	} finally {
+		old.close();
+	}
+});
+
+test("a broker that refuses a shop's topics is good enough, one that refuses the own inbox is not", async () => {
+	const http = new FaultyFetch();
+	const { fetch } = http;
+	let change = (filters) => [...filters, "s/not-mine/#"];
+	http.fetch = async (url, init) => {
+		const response = await fetch(url, init);
+		if (!url.endsWith("/realtime/session")) return response;
+		const session = await response.json();
+		return Response.json({ ...session, subscribe: change(session.subscribe) });
+	};
+	const a = await ana.plaza({ http, started: false });
+	const trouble = [];
+	a.on("trouble", (error) => trouble.push(error.message));
+	await a.start();
+	await until("live", () => a.status === "live");
+	assert.deepEqual(trouble, ["no subscription to s/not-mine/#"]);
+	const text = word();
+	await bruno.user.ask("POST", `/chats/${chat}/messages`, { body: text });
+	await has(a, text);
+	change = (filters) => ["u/not-mine/#", ...filters];
+	a.link.renew();
+	await until("it is told", () => trouble.length > 2);
+	assert.equal(a.status, "polling");
 });
 
 test("the history is read by seq, page by page", async () => {

@@ -19,6 +19,13 @@ function lifeOf(token) {
 	}
 }
 
+/** WebSockets where there are any, as a browser needs them; the next address after each attempt that failed. */
+function oneOf(urls, turn) {
+	const web = urls.filter((url) => /^wss?:/.test(url));
+	const usable = web.length > 0 ? web : urls;
+	return usable[turn % usable.length];
+}
+
 export class Link extends Emitter {
 	#wanted = false;
 	#session = null;
@@ -30,13 +37,14 @@ export class Link extends Emitter {
 	#versionWorks = false;
 	#renewTimer;
 	#lost = null;
+	#turn = 0;
 
-	/** `session()` asks for one; `choose(urls)` takes one of its addresses. */
+	/** `session()` asks for one; `choose(urls, turn)` takes one of its addresses, `turn` counts what failed. */
 	constructor({ mqtt, session, choose, timing }) {
 		super();
 		this.mqtt = mqtt;
 		this.ask = session;
-		this.choose = choose ?? ((urls) => urls.find((url) => /^wss?:/.test(url)) ?? urls[0]);
+		this.choose = choose ?? oneOf;
 		this.timing = timing;
 		this.ready = false; // for uplinks
 		this.up = false; // as people see it: also between two tokens
@@ -133,7 +141,7 @@ export class Link extends Emitter {
 
 	/** Ends when the subscriptions stand. */
 	async #connect(session) {
-		const client = (this.#client = this.mqtt.connect(this.choose(session.urls), {
+		const client = (this.#client = this.mqtt.connect(this.choose(session.urls, this.#turn), {
 			clientId: session.clientId,
 			username: session.username,
 			password: session.password,
@@ -157,22 +165,33 @@ export class Link extends Emitter {
 		try {
 			await Promise.race([lost, new Promise((resolve) => client.once("connect", resolve))]);
 			connected = this.#versionWorks = true;
-			const subscribed = new Promise((resolve, reject) => {
-				client.subscribe(session.subscribe, { qos: 1 }, (error, granted) => {
-					const refused = granted?.find((g) => g.qos > 2);
-					if (error || refused) reject(error ?? new Error(`no subscription to ${refused.topic}`));
-					else resolve();
-				});
-			});
+			const subscribed = this.#subscribe(client, session.subscribe);
 			subscribed.catch(() => {});
 			await Promise.race([lost, subscribed]);
 		} catch (error) {
-			// Brokers without MQTT 5 refuse it, or just hang up.
+			// Brokers without MQTT 5 refuse it, or just hang up: each address is tried with both before the next.
 			if (!connected && !this.#versionWorks) this.#version = OTHER_VERSION[this.#version];
+			if (this.#versionWorks || this.#version === 5) this.#turn += 1;
 			// The token may be why.
 			this.#session = null;
 			throw error;
 		}
+	}
+
+	/**
+	 * The first filter is the own inbox, without which there is no use in a connection. A broker that knows no shops and
+	 * no roles refuses theirs: what comes there is in the feed, or a page asks for it.
+	 */
+	#subscribe(client, filters) {
+		return new Promise((resolve, reject) => {
+			client.subscribe(filters, { qos: 1 }, (error, granted) => {
+				const codes = error?.packet?.granted ?? granted?.map((g) => g.qos);
+				if (!codes || codes[0] > 2) return reject(error ?? new Error(`no subscription to ${filters[0]}`));
+				const refused = filters.filter((_, n) => codes[n] > 2);
+				if (refused.length > 0) this.emit("failed", new Error(`no subscription to ${refused.join(", ")}`));
+				resolve();
+			});
+		});
 	}
 
 	/** From here on it works, until it ends; true when it ended to be made anew. */
