@@ -131,7 +131,8 @@ make_token(
 		.role = req->who.role,
 		.iat = now,
 		.exp = now + req->app->conf->mqtt_ttl_s,
-		.aud = "mqtt" };
+		.aud = "mqtt",
+		.jid_host = req->app->conf->mqtt_jid_host };
 	uuid_text(&req->who.session, c->did);
 	for (size_t i = 0; i < grants->sub_n; i++)
 		c->sub_acl[c->sub_acl_n++] = grants->sub[i];

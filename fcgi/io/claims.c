@@ -1,12 +1,14 @@
 /* What a token says: writing the payload, reading it, and what must hold in both. */
 #include "io/claims.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 
 #define LIFE_MAX_S 3600 /* from iat to exp */
 #define DID_MAX 36
+#define HOST_MAX 255
 
 static const struct audience audiences[] = {
 	{ "api", "access", false },
@@ -86,6 +88,17 @@ put_filters(struct jsonw *w, const char *name, const struct str *filter, size_t 
 	jsonw_arr_end(w);
 }
 
+/* ejabberd looks for the user here, and nowhere else. */
+static void
+put_jid(struct jsonw *w, const struct uuid *u, const char *host)
+{
+	char jid[UUID_TEXT + sizeof("@") + HOST_MAX];
+
+	uuid_text(u, jid);
+	(void)snprintf(jid + UUID_TEXT, sizeof(jid) - UUID_TEXT, "@%s", host);
+	jsonw_kz(w, "jid", jid);
+}
+
 void
 claims_put(struct buf *b, const char *issuer, const struct claims *c)
 {
@@ -107,6 +120,8 @@ claims_put(struct buf *b, const char *issuer, const struct claims *c)
 	if (audience->broker) {
 		/* The object form of `acl` is the one in which EMQX denies what is not listed. */
 		jsonw_kz(&w, "did", c->did);
+		if (c->jid_host && *c->jid_host)
+			put_jid(&w, &c->sub, c->jid_host);
 		jsonw_key(&w, "acl");
 		jsonw_obj(&w);
 		put_filters(&w, "sub", c->sub_acl, c->sub_acl_n);

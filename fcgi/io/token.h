@@ -51,7 +51,8 @@ struct claims {
 	int64_t iat, exp; /* Unix seconds */
 	char aud[16];     /* "api" or "mqtt" */
 	/* Broker tokens only. */
-	char did[40]; /* device id, [a-z0-9_-]{1,36}; the MQTT client id is "{sub}_{did}" */
+	const char *jid_host; /* of the claim `jid`, which is only written; NULL or "": none */
+	char did[40];         /* device id, [a-z0-9_-]{1,36}; the MQTT client id is "{sub}_{did}" */
 	struct str sub_acl[TOKEN_ACL_MAX]; /* topic filters it may subscribe */
 	size_t sub_acl_n;
 	struct str pub_acl[TOKEN_ACL_MAX]; /* topic filters it may publish to */

@@ -114,6 +114,27 @@ a_broker_token_says_what_was_signed(void **state)
 }
 
 static void
+only_a_broker_token_has_a_jid_and_only_where_wanted(void **state)
+{
+	struct token_keys *k = load_both();
+	struct claims c = broker_claims(), api = api_claims(), got;
+	struct err err = { 0 };
+	char uid[UUID_TEXT + 1];
+
+	(void)state;
+	assert_null(json_member(segment(sign(k, &c), 1), "jid"));
+	c.jid_host = "";
+	assert_null(json_member(segment(sign(k, &c), 1), "jid"));
+	c.jid_host = api.jid_host = "chat.example";
+	uuid_text(&c.sub, uid);
+	assert_true(str_eqz(json_str(json_member(segment(sign(k, &c), 1), "jid")),
+		arena_printf(arena, "%s@chat.example", uid)));
+	assert_int_equal(token_verify(k, arena, sign(k, &c), "mqtt", NOW, &got, &err), P_OK);
+	assert_null(json_member(segment(sign(k, &api), 1), "jid"));
+	token_keys_free(k);
+}
+
+static void
 the_text_is_an_ordinary_rs256_token(void **state)
 {
 	struct token_keys *k = load_both();
@@ -388,6 +409,7 @@ main(void)
 		TEST(roles_have_names_both_ways),
 		TEST(an_api_token_says_what_was_signed),
 		TEST(a_broker_token_says_what_was_signed),
+		TEST(only_a_broker_token_has_a_jid_and_only_where_wanted),
 		TEST(the_text_is_an_ordinary_rs256_token),
 		TEST(a_token_lives_from_iat_to_exp_with_leeway),
 		TEST(claims_that_would_be_refused_are_not_signed),
