@@ -1,7 +1,7 @@
 # Plaza. Non-recursive; objects and generated files live in build/$(PROFILE)/.
 #   make [PROFILE=release|asan|coverage] [V=1]     build everything
 #   make run | test                                 deploy/run, deploy/test
-#   make check-unit check-sql check-api check-rt check-style check-layers check-headers check-docs fuzz
+#   make check-unit check-sql check-api check-rt check-style check-layers check-headers check-docs check-interop check-interop-brokers fuzz
 #   make install uninstall DESTDIR= PREFIX=/usr
 
 PROFILE ?= release

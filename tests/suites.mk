@@ -43,6 +43,10 @@ INTEROP := tests/interop/node_modules/.package-lock.json
 .PHONY: check-interop
 check-interop: all $(PRINTED) $(INTEROP)
 	$(Q)$(SUITE_ENV) tests/interop/run.sh $(B)
+# The same library at three brokers.
+.PHONY: check-interop-brokers
+check-interop-brokers: all $(INTEROP)
+	$(Q)$(SUITE_ENV) tests/interop/brokers/run.sh
 $(INTEROP): tests/interop/package-lock.json
 	$(call say,NPM,$(@D))
 	$(Q)npm ci --prefix tests/interop --ignore-scripts --prefer-offline --no-audit --no-fund --loglevel=error

@@ -55,6 +55,8 @@ units_disable() {
 		postgresql-15) units+=" postgresql.service" ;;
 		redis-server | mosquitto | apache2) units+=" $p.service" ;;
 		nginx-light) units+=" nginx.service" ;;
+		ejabberd) units+=" ejabberd.service" ;;
+		erlang-base) units+=" epmd.service epmd.socket" ;;
 		esac
 	done
 	shift
