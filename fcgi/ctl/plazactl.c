@@ -136,6 +136,34 @@ unlock(struct ctl *c, int argc, char **argv)
 	return status;
 }
 
+/* In pieces, so that no statement runs into its time limit. */
+static int
+restored(struct ctl *c, int argc, char **argv)
+{
+	struct q_feed_restored in = { 0 };
+	struct rows *rows;
+	int64_t all = 0, done;
+
+	(void)argv;
+	if (argc > 0)
+		return CTL_USAGE;
+	struct db *db = ctl_db(c, c->role, false);
+	do {
+		if (q_feed_restored(db, &in, &rows, &c->err)) {
+			db_close(db);
+			return ctl_fail(c, "restored");
+		}
+		done = rows_i64(rows, 0, Q_FEED_RESTORED_DONE);
+		if (done > 0)
+			in.after = rows_uuid(rows, 0, Q_FEED_RESTORED_UPTO);
+		all += done;
+	} while (done > 0);
+	db_close(db);
+	printf("%lld feeds have another epoch; their applications load everything again\n",
+		(long long)all);
+	return CTL_OK;
+}
+
 static const struct command {
 	const char *words[2];
 	const char *arguments;
@@ -153,6 +181,8 @@ static const struct command {
 		keys_rotate, false },
 	{ { "keys", "push" }, "", "make the key by which push services know Plaza, once", keys_push,
 		false },
+	{ { "restored" }, "", "after a restore: make all applications load everything again",
+		restored, false },
 	{ { "config", "check" }, "", "read the configuration and look at what it names",
 		ctl_config_check, true },
 	{ { "doctor" }, "", "try every part that Plaza depends on", ctl_doctor, false },

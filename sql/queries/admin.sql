@@ -10,3 +10,8 @@ SELECT a.id
 FROM account AS a
 CROSS JOIN LATERAL login_unlock(a.id)
 WHERE a.email = :email AND a.deleted_at IS NULL;
+
+-- query: feed_restored (after uuid) one -> done bigint, upto uuid
+-- Gives the next feeds behind an account another epoch.
+SELECT r.done, r.upto
+FROM feed_restored(:after) AS r;
