@@ -1,51 +1,124 @@
-"""What goes on while something is broken: people who buy and people who talk, and a ledger of what they were told."""
+"""What goes on while something is broken: people who buy and people who talk, and a record of what they were told."""
 import random
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
-from plazatest.fold import State, events, open_chat
+from plazatest import process
+from plazatest.checker import Checker
+from plazatest.fold import App, State, events, sync
 from plazatest.goods import Goods
 from plazatest.load import Ledger, Load
-from plazatest.writers import Messages, Orders
+from plazatest.talk import Talk
+from plazatest.writers import Orders
 
-BUYERS, PAIRS, PRODUCTS, STOCK = 3, 2, 3, 1000000
+BUYERS, PRODUCTS, STOCK = 3, 3, 1000000
+LIVE_S = 5.0
+PAUSE_S = 0.02  # of who talks; who buys goes on at once
 
 
 class Scene:
-    def __init__(self, users, sql):
-        self.users, self.sql = users, sql
+    def __init__(self, users, sql, device):
+        self.users, self.sql, self.device = users, sql, device
         goods = Goods(users, sql)
         seller = goods.seller()
         products = [goods.product(seller, stock=STOCK) for _ in range(PRODUCTS)]
         self.buyers = [users.client() for _ in range(BUYERS)]
-        self.talkers, chats = [], {}
-        for _ in range(PAIRS):
-            pair = [users.client(), users.client()]
-            chat = open_chat(*pair)
-            self.talkers += pair
-            chats.update({p.user["id"]: [chat] for p in pair})
-        self.orders, self.messages = Ledger(Orders(products, STOCK)), Ledger(Messages(chats))
-        self.before = [State(t) for t in self.talkers]
+        self.orders = Ledger(Orders(products, STOCK))
+        other = goods.seller()  # who sells many orders would be busy with their events
+        self.talk = Talk(users, goods, other, goods.product(other, stock=STOCK))
+        self.talkers = self.talk.people
+        self.witness = self.buyers[0]  # whose orders must be told once, too
+        self.devices = {t.user["id"]: device(t) for t in [*self.talkers, self.witness]}
+        self.former = {u: [] for u in self.devices}  # events of devices that were replaced
+        self.talk.devices = self.devices
+        self.before = {t.user["id"]: State(t) for t in self.talkers}
+        self.apps = {t.user["id"]: App(t.clone()) for t in self.talkers}
+        self.start = {u: s.us for u, s in self.before.items()} | {self.witness.user["id"]: sync(self.witness)["to"]}
         self.seed = random.randrange(10 ** 6)
         self.rng = random.Random(self.seed)
 
     def load(self):
-        """Everybody writes as fast as the answers come."""
-        ledgers = dict.fromkeys(self.buyers, self.orders) | dict.fromkeys(self.talkers, self.messages)
-        return Load(list(ledgers), lambda c: ledgers[c].step(c))
+        """Buyers order as fast as the answers come, the others talk."""
+        def step(client):
+            return self.orders.step(client) if client in self.buyers else self.talk.step(client)
+        return Load(self.buyers + self.talkers, step, lambda c: 0 if c in self.buyers else PAUSE_S)
 
-    def verdict(self):
-        """Nothing acknowledged is lost or there twice; old states and the events of /sync give the new states."""
-        said = [ledger.verdict(self.sql) for ledger in (self.orders, self.messages)]
-        for state, talker in zip(self.before, self.talkers):
-            for e in events(talker, state.us):
-                state.apply(e)
-            fresh = State(talker)
-            state.us = fresh.us
-            assert state.seen() == fresh.seen(), "the feed does not lead to the truth"
-        return "; ".join(said)
+    def heard(self, user):
+        """What the user's devices were told and stands in the feed, as it came."""
+        return [e for e in self.former[user] + self.devices[user].events() if "us" in e]
+
+    def replace_device(self, client):
+        """A new one, with the token that the client has now."""
+        me = client.user["id"]
+        self.devices[me].close()
+        self.former[me] += self.devices[me].events()
+        self.devices[me] = self.device(client)
+
+    def all_live(self, user, to):
+        """The devices of a user were told everything up to a place."""
+        heard = {e["us"] for e in self.heard(user)}
+        return heard >= set(range(self.start[user] + 1, to + 1))
+
+    def verdict(self, missed=()):
+        """Orders are there once; the talk passes the checker; all but those who may have missed some heard everything
+        live; old states and feeds, and what an application made of the live events, give what is loaded fresh. Returns
+        what to say about it."""
+        said = self.orders.verdict(self.sql)
+        left = self.talk.settle()
+        for t in [*self.talkers, self.witness]:
+            if t.user["id"] not in missed:
+                to = sync(t)["to"]
+                process.wait(lambda me=t.user["id"], to=to: self.all_live(me, to), LIVE_S, "everything was told live")
+        live = {u: self.heard(u) for u in self.start}  # first: asking for feeds makes more events
+        feeds, wrong = {}, []
+        for talker in self.talkers:
+            me = talker.user["id"]
+            feeds[me] = events(talker, self.start[me], limit=200)
+            wrong += self._folds(talker, feeds[me])
+        me = self.witness.user["id"]
+        feeds[me] = events(self.witness, self.start[me], limit=200)
+        checker = Checker(self.talk, feeds, self.start, live)
+        checker.check()
+        checker.rows(self.sql)
+        assert not wrong, wrong
+        for (user, chat), seq in checker.read_upto().items():
+            assert self.apps[user].chats[chat]["readSeq"] == seq, "what was read is not"
+        return f"{said}; {left} open; {checker}"
+
+    def _folds(self, talker, feed):
+        me = talker.user["id"]
+        state, app = self.before[me], self.apps[me]
+        for e in feed:
+            state.apply(e)
+        app.client.token = talker.token
+        for e in self.heard(me):
+            app.hear(e)
+        app.catch_up()
+        fresh = State(talker)
+        state.us = app.us = fresh.us
+        return [f"{how}: {difference(old.seen(), fresh.seen())}"
+                for how, old in (("the feed does not lead to the truth", state), ("nor do live events and /sync", app))
+                if old.seen() != fresh.seen()]
+
+
+def difference(one, other):
+    return {k: (one[k], other[k]) for k in one if one[k] != other[k]}
 
 
 @pytest.fixture
-def scene(users, sql):
-    return Scene(users, sql)
+def scene(users, sql, device):
+    return Scene(users, sql, device)
+
+
+@pytest.fixture
+def second_relay(env):
+    """One more relay beside the one of the stack."""
+    with (Path(env.log_dir) / "second-relay.log").open("ab") as log:
+        p = subprocess.Popen([Path(env.bin_dir) / "plaza-relay", "-c", env.conf], stdout=log, stderr=log)
+    time.sleep(0.5)
+    yield p
+    p.terminate()
+    assert p.wait(10) == 0

@@ -1,14 +1,17 @@
-"""The broker and the daemons die while people talk and buy: a doorbell less, nothing lost (F9, F10, F11)."""
+"""The broker and the daemons die while people talk and buy: a doorbell less, nothing lost (F9, F10, F11, F13)."""
+import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from plazatest import process
-from plazatest.fold import events, open_chat
+from plazatest.fold import App, State, events, open_chat
+from plazatest.load import ROUNDS
 
-KILLS = 3
-LAG_S = 5.0
+KILLS = 2
+LAG_S, POLL_S = 5.0, 0.5
 NOT_AUTHORISED = 5  # CONNACK of MQTT 3.1.1
 
 
@@ -16,21 +19,21 @@ def drained(sql):
     return sql("SELECT count(*) FROM outbox") == [(0,)]
 
 
-def test_f10_a_killed_broker_loses_nothing(env, scene, device, sql, note):
-    devices = [device(t) for t in scene.talkers]
-    have = {d: t for d, t in zip(devices, scene.talkers)}
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "kill -9"])
+def test_f10_a_broker_that_ends_loses_nothing(env, scene, sql, note, sig):
+    have = {scene.devices[t.user["id"]]: t for t in scene.talkers}
     with scene.load() as load:
-        for _ in range(KILLS):
+        for _ in range(KILLS * ROUNDS):
             time.sleep(scene.rng.uniform(1, 2))
             old = process.service(env, "mosquitto")
-            process.kill(old)
+            process.kill(old, sig)
             process.restarted(env, "mosquitto", old)
         time.sleep(1)
     lag = process.wait(lambda: drained(sql), 30, "the outbox is empty again")
-    note(f"broker killed {KILLS} times, seed {scene.seed}: {load}; outbox empty {lag:.1f} s later")
+    note(f"broker ended {KILLS * ROUNDS} times by {sig.name}, seed {scene.seed}: {load}; outbox empty {lag:.1f} s later")
     # Nobody who writes or reads over HTTP has noticed.
     assert not load.bad
-    note("  " + scene.verdict())
+    note("  " + scene.verdict(missed=scene.devices))
     live = missed = 0
     for d, talker in have.items():
         assert d.connected.wait(30), "the device is back"
@@ -41,18 +44,52 @@ def test_f10_a_killed_broker_loses_nothing(env, scene, device, sql, note):
     note(f"  {live} events came over MQTT, {missed} by /sync")
 
 
+def test_f11_without_a_broker_everything_works_by_polling(env, scene, admin, sql, note):
+    """Conversations, groups, orders, notifications: applications that ask every half second have all of it. The outbox
+    waits meanwhile."""
+    scene.talk.door, polls, most, seconds = "http", 0, 0, 3 * ROUNDS
+    buyer = scene.buyers[0]
+    apps = [*scene.apps.values(), App(buyer.clone())]
+    with process.down(env, "mosquitto"):
+        end = time.monotonic() + seconds
+        with scene.load() as load:
+            while time.monotonic() < end:
+                time.sleep(POLL_S)
+                tell = {"userId": buyer.user["id"], "type": "order.paid", "title": "Paid"}
+                assert admin.post("/api/v1/notifications/send", tell).status == 201
+                for app in apps:
+                    app.catch_up()
+                polls += len(apps)
+        assert not load.bad
+        for app in apps:
+            app.catch_up()
+        for app in apps:
+            app.catch_up()  # the others asked, and so heard of deliveries
+            fresh = State(app.client)
+            app.us = max(app.us, fresh.us)
+            assert app.seen() == fresh.seen()
+        assert len(apps[-1].orders) > 0 < len(apps[-1].notifications)
+        most = sql("SELECT count(*) FROM outbox")[0][0]
+    lag = process.wait(lambda: drained(sql), 30, "the outbox is empty again")
+    note(f"no broker for {seconds} s, seed {scene.seed}: {load}; {polls} polls; {most} rows waited, published {lag:.1f} s "
+         "after it was back")
+    for d in scene.devices.values():
+        assert d.connected.wait(30), "the device is back"
+    note("  " + scene.verdict(missed=scene.devices))
+
+
 @pytest.mark.parametrize("name", ["relay", "ingest"])
-def test_f9_a_killed_daemon_delays_and_loses_nothing(env, scene, device, sql, note, name):
+def test_f9_a_killed_daemon_delays_and_loses_nothing(env, scene, sql, note, name):
     watcher = scene.talkers[0]
-    d = device(watcher)
+    d = scene.devices[watcher.user["id"]]
     with scene.load() as load:
-        for _ in range(KILLS):
+        for _ in range(KILLS * ROUNDS):
             time.sleep(scene.rng.uniform(0.5, 1))
             old = process.service(env, name)
             process.kill(old)
             process.restarted(env, name, old)
     lag = process.wait(lambda: drained(sql), 30, "the outbox is empty again")
-    note(f"{name} killed {KILLS} times, seed {scene.seed}: {load}; outbox empty {lag:.1f} s later")
+    note(f"{name} killed {KILLS * ROUNDS} times, seed {scene.seed}: {load}; outbox empty {lag:.1f} s later")
     assert not load.bad and lag < LAG_S
     note("  " + scene.verdict())
     # The device was there all the time: what it has is what the feed says, in order, each event once or more.
@@ -72,6 +109,30 @@ def test_r35_a_new_broker_learns_of_a_kick_that_was_lost(env, users, device, sql
     assert other.connected.wait(10)
     process.wait(lambda: gone.rc == NOT_AUTHORISED, LAG_S + 5, f"the token is refused, rc {gone.rc}")
     assert other.connected.is_set()
+
+
+def test_f13_a_list_that_cannot_be_written_is_told_and_repaired(env, users, device, note):
+    """The broker keeps nothing on disk; all it reads there is the list of ended sessions. Where it cannot be renewed the
+    log says so at once, ended sessions stay ended, and the list is made up for."""
+    folder, log = Path(env.run_dir) / "data/broker", Path(env.log_dir) / "ingest.log"
+    client, said = users.client(), log.stat().st_size
+    gone = device(client)
+    folder.chmod(0o555)
+    try:
+        assert client.post("/api/v1/auth/logout").status == 204
+        process.wait(lambda: gone.rc == NOT_AUTHORISED, 10, "the device is cut off and refused")
+        for name in ("ingest", "mosquitto"):
+            old = process.service(env, name)
+            process.kill(old)
+            process.restarted(env, name, old)
+        alarm = process.wait(lambda: str(folder).encode() in log.read_bytes()[said:], 10, "the log says so")
+        time.sleep(1)
+        process.wait(lambda: not gone.connected.is_set(), 10, "the new broker refuses it as well")
+    finally:
+        folder.chmod(0o750)
+    sid = gone.session["clientId"].split("_")[1]
+    mended = process.wait(lambda: sid in (folder / "revocations").read_text(), 60, "the list has it")
+    note(f"the list of ended sessions could not be written: told within {alarm:.1f} s, mended {mended:.1f} s after it could")
 
 
 def test_f11_uplinks_survive_both(env, users, device, sql, note):

@@ -7,8 +7,10 @@ import pytest
 
 from plazatest import process
 from plazatest.fold import open_chat
+from plazatest.load import ROUNDS
 
-CRASHES = 3
+CRASHES = 2
+ENDS = 20
 READY_S = 5.0
 
 
@@ -18,7 +20,7 @@ def test_f22_a_crash_of_the_server_loses_nothing_acknowledged(env, scene, note, 
     next start replays the log."""
     probe, slowest = scene.users.anonymous(), 0.0
     with scene.load() as load:
-        for _ in range(CRASHES):
+        for _ in range(CRASHES * ROUNDS):
             time.sleep(scene.rng.uniform(1, 2))
             begin, old = time.monotonic(), process.service(env, "postgres")
             process.kill(old, sig)
@@ -26,10 +28,24 @@ def test_f22_a_crash_of_the_server_loses_nothing_acknowledged(env, scene, note, 
             process.wait(lambda: probe.get("/health/ready").status == 200, 2 * READY_S, "ready again")
             slowest = max(slowest, time.monotonic() - begin)
         time.sleep(1)
-    note(f"PostgreSQL crashed {CRASHES} times by {sig.name}, seed {scene.seed}: {load}; ready within {slowest:.1f} s")
+    note(f"PostgreSQL crashed {CRASHES * ROUNDS} times by {sig.name}, seed {scene.seed}: {load}; ready within {slowest:.1f} s")
     assert slowest < READY_S
     for _, status, r in load.bad:
         assert status == 503 and r.problem == "unavailable" and int(r.headers["Retry-After"]) > 0, (status, r)
+    note("  " + scene.verdict())
+
+
+def test_f24_backends_that_are_ended_leave_nothing_half_told(env, scene, sql, note):
+    """Some die before their COMMIT: what such a transaction would have told is told to nobody."""
+    ended = 0
+    with scene.load() as load:
+        for _ in range(ENDS * ROUNDS):
+            time.sleep(scene.rng.uniform(0.05, 0.15))
+            ended += sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'plaza_web' "
+                         "AND state <> 'idle'", user="postgres")[0][0]
+        time.sleep(0.5)
+    note(f"{ended} backends ended at work, seed {scene.seed}: {load}")
+    assert {status for _, status, _ in load.bad} <= {503}
     note("  " + scene.verdict())
 
 

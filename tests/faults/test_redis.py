@@ -3,7 +3,7 @@ import signal
 import time
 
 from plazatest import process
-from plazatest.load import Load
+from plazatest.load import ROUNDS, Load
 
 SILENCE_S = 6.0
 BREAKER_S = 5.0
@@ -57,3 +57,18 @@ def test_f30_an_empty_redis_is_not_noticed(env, users, note):
     assert set(load.statuses) == {200}
     # What was revoked stays so: that is not kept there.
     assert gone.get("/api/v1/auth/me").problem == "invalid-token"
+
+
+def test_f29_f30_nothing_is_lost_while_redis_is_silent_or_empty(env, scene, note):
+    with scene.load() as load:
+        for _ in range(ROUNDS):
+            time.sleep(0.5)
+            with process.stopped(process.service(env, "redis")):
+                time.sleep(1.5)
+            old = process.service(env, "redis")
+            process.kill(old)
+            process.restarted(env, "redis", old)
+            time.sleep(0.5)
+    note(f"Redis silent and emptied {ROUNDS} times, seed {scene.seed}: {load}")
+    assert not load.bad
+    note("  " + scene.verdict())

@@ -2,8 +2,9 @@
 import time
 
 from plazatest import process
+from plazatest.load import ROUNDS
 
-KILLS = 3
+KILLS = 2
 
 
 def test_a_killed_web_server_loses_nothing_acknowledged(env, scene, note):
@@ -17,13 +18,13 @@ def test_a_killed_web_server_loses_nothing_acknowledged(env, scene, note):
             return False
 
     with scene.load() as load:
-        for _ in range(KILLS):
+        for _ in range(KILLS * ROUNDS):
             time.sleep(scene.rng.uniform(0.5, 1))
             old = process.service(env, env.web_server)
             process.kill(old)
             process.restarted(env, env.web_server, old)
             process.wait(answers, 10, "it answers again")
         time.sleep(0.5)
-    note(f"{env.web_server} killed {KILLS} times, seed {scene.seed}: {load.total} requests, {len(load.bad)} without success")
+    note(f"{env.web_server} killed {KILLS * ROUNDS} times, seed {scene.seed}: {load.total} requests, {len(load.bad)} without success")
     assert load.bad, "nothing met the gap"
     note("  " + scene.verdict())

@@ -26,11 +26,11 @@ def sync(client, since=None, **query):
     return r.json
 
 
-def events(client, since):
+def events(client, since, limit=7):
     """All events behind a place, page by page."""
     found, more = [], True
     while more:
-        page = sync(client, since, limit=7)
+        page = sync(client, since, limit=limit)
         assert page["from"] == since and not page["reset"]
         found += page["events"]
         since, more = page["to"], page["more"]
@@ -38,12 +38,18 @@ def events(client, since):
 
 
 class State:
-    """What an application keeps: conversations with their messages, notifications, blocks. It is loaded once, and from
-    then on only changed by events; `chat:changed` alone says: read that conversation again."""
+    """What an application keeps: conversations with their messages, notifications, blocks, and of a seller the stock of
+    some products. It is loaded once, and from then on only changed by events; `chat:changed`, `cart:changed` and
+    `inventory:alert` alone say: read that again."""
 
-    def __init__(self, client):
+    def __init__(self, client, products=()):
         self.client = client
-        self.us = sync(client)["to"]
+        here = sync(client)
+        self.us, self.epoch = here["to"], here["epoch"]
+        self.dirty = set()  # conversations whose unread messages are to be counted
+        self.stock = {}
+        for p in products:
+            self.read_stock(p)
         self.chats = {c["id"]: c for c in client.pages("/chats?limit=100")}
         self.messages = {c: {m["seq"]: m for m in client.pages(f"/chats/{c}/messages?limit=100")} for c in self.chats}
         self.notifications = {n["id"]: n for n in client.pages(API + "/notifications?limit=100")}
@@ -55,6 +61,9 @@ class State:
     def read_cart(self):
         """There is at most one; its ETag tells of changes that its version does not."""
         self.cart = self.client.get(API + "/carts").json["items"]
+
+    def read_stock(self, product):
+        self.stock[product] = self.client.get(f"{API}/products/{product}/stock").json["stock"]
 
     def read_chat(self, chat):
         r = self.client.get(f"/chats/{chat}")
@@ -75,7 +84,7 @@ class State:
             chat["lastSeq"], chat["lastMessageAt"], chat["hidden"] = m["seq"], m["createdAt"], False
         if m["seq"] == chat["lastSeq"]:
             chat["lastMessage"] = m
-        self.count(chat)
+        self.dirty.add(chat["id"])
 
     def count(self, chat):
         """What the other side sent behind the place that was read; a shop's staff is one side."""
@@ -90,7 +99,7 @@ class State:
             return
         if d["userId"] == self.client.user["id"]:
             chat["readSeq"] = max(chat["readSeq"], d["seq"])
-            self.count(chat)
+            self.dirty.add(chat["id"])
             return
         if chat["kind"] == "group":  # it tells who wrote, and stands in the list of participants
             return
@@ -153,6 +162,9 @@ class State:
             self.delivery(d)
         elif kind == "cart:changed":
             self.read_cart()
+        elif kind == "inventory:alert":
+            if d["productId"] in self.stock:
+                self.read_stock(d["productId"])
         elif kind == "user:block":
             (self.blocks.add if d["on"] else self.blocks.discard)(d["userId"])
         else:
@@ -160,9 +172,49 @@ class State:
 
     def seen(self):
         """What the user sees: hidden conversations are kept, not shown."""
+        for chat in self.dirty & self.chats.keys():
+            self.count(self.chats[chat])
+        self.dirty.clear()
         shown = {i: c for i, c in self.chats.items() if not c["hidden"]}
         return copy.deepcopy({"us": self.us, "chats": shown, "messages": {i: self.messages[i] for i in shown},
                               "notifications": self.notifications, "unread": self.unread_notifications,
-                              "cart": self.cart,
+                              "cart": self.cart, "stock": self.stock,
                               "blocks": self.blocks, "orders": {i: {k: o[k] for k in ORDER} for i, o in
                                                                 self.orders.items()}})
+
+
+class App(State):
+    """An application that also takes live events, by the rule of all clients: drop what it has, apply what comes next,
+    ask for what is missing, load everything again where the epoch is another one."""
+
+    def __init__(self, client, products=()):
+        super().__init__(client, products)
+        self.gaps = self.dropped = self.reloads = 0
+
+    def reload(self):
+        State.__init__(self, self.client, list(self.stock))
+        self.reloads += 1
+
+    def catch_up(self):
+        more = True
+        while more:
+            page = sync(self.client, self.us, ep=self.epoch, limit=200)
+            if page["reset"]:
+                return self.reload()
+            for e in page["events"]:
+                self.apply(e)
+            more = page["more"]
+
+    def hear(self, e):
+        """A live event."""
+        if "us" not in e:
+            return
+        if e["ep"] != self.epoch:
+            self.reload()
+        elif e["us"] <= self.us:
+            self.dropped += 1
+        elif e["us"] == self.us + 1:
+            self.apply(e)
+        else:
+            self.gaps += 1
+            self.catch_up()

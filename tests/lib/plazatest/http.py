@@ -25,6 +25,7 @@ def record(exchange):
 class Response:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
+        self.expected = False  # whoever asked knew that it might be refused
 
     @property
     def text(self):

@@ -1,17 +1,21 @@
 """Load with a ledger: what was asked, what was acknowledged, and afterwards whether each effect is there once."""
 import collections
 import http.client
+import os
 import threading
 import time
 
+# Of the faults: 1 is the short form, more means longer ones and more of them.
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
+REFUSED_S = 0.05  # the pause of who got nothing
 GONE = (OSError, http.client.HTTPException)
 
 
 class Load:
     """Threads that run step(client) until they are told to stop. Nothing is repeated behind the test's back."""
 
-    def __init__(self, clients, step):
-        self.clients, self.step = clients, step
+    def __init__(self, clients, step, pause=lambda client: 0):
+        self.clients, self.step, self.pause = clients, step, pause
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self.statuses = collections.Counter()
@@ -22,7 +26,8 @@ class Load:
         client.patient = False
         try:
             while not self.stopping.is_set():
-                self._once(client)
+                good = self._once(client)
+                self.stopping.wait(self.pause(client) if good else REFUSED_S)
         except Exception as e:  # a fault of the test itself must not look like silence
             self.crash = e
 
@@ -38,8 +43,10 @@ class Load:
         with self.lock:
             self.statuses[status] += 1
             self.times.append((begin, took))
-            if not isinstance(status, int) or status >= 300:
+            bad = not isinstance(status, int) or status >= 300 and not r.expected
+            if bad:
                 self.bad.append((begin, status, r))
+        return not bad
 
     def __enter__(self):
         for t in self.threads:

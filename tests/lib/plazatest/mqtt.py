@@ -1,12 +1,14 @@
 """A device on the broker: paho-mqtt with a session from POST /realtime/session, and a log of what arrives."""
 import json
 import os
+import socket
 import threading
 import time
 import urllib.parse
 
 import paho.mqtt.client as paho
 
+START_S = 10  # that a broker may take to be there again
 _record_lock = threading.Lock()
 
 
@@ -26,6 +28,8 @@ class Device:
         assert r.status in (200, 201), r
         self.session, self.env, self.ws = r.json, env, ws
         self.messages, self.cond = [], threading.Condition()
+        self.skew = 0      # seconds that its clock is ahead
+        self.answers = {}  # to uplinks, by the id that the device gave them
         self.connected, self.rc = threading.Event(), None
         self.subscribed = threading.Event()
         s = self.session
@@ -42,7 +46,15 @@ class Device:
 
     def connect(self):
         url = self.url("ws" if self.ws else "mqtt")
-        self.paho.connect(url.hostname, url.port, keepalive=30)
+        end = time.monotonic() + START_S
+        while True:
+            try:
+                self.paho.connect(url.hostname, url.port, keepalive=30)
+                break
+            except ConnectionRefusedError:  # the broker has been killed a moment ago
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
         self.paho.loop_start()
         assert self.connected.wait(10), f"no CONNACK, rc {self.rc}"
         assert self.subscribed.wait(10), "no SUBACK"
@@ -62,12 +74,22 @@ class Device:
 
     def _on_message(self, _c, _userdata, m):
         _record(m.topic, m.payload, "in")
+        event = json.loads(m.payload)
         with self.cond:
-            self.messages.append((m.topic, json.loads(m.payload)))
+            self.messages.append((m.topic, event))
+            if event["d"].get("ref"):
+                self.answers[event["d"]["ref"]] = event
             self.cond.notify_all()
 
+    def cut(self):
+        """The connection breaks without a word; the device comes back by itself."""
+        try:
+            self.paho.socket().shutdown(socket.SHUT_RDWR)
+        except (AttributeError, OSError):
+            pass  # it is away already
+
     def publish(self, verb, data, ident=None, qos=1, did=None):
-        payload = {"v": 1, "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "d": data}
+        payload = {"v": 1, "ts": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.skew)), "d": data}
         if ident:
             payload["id"] = ident
         if did:
@@ -88,6 +110,12 @@ class Device:
                 left = end - time.monotonic()
                 if left <= 0 or not self.cond.wait(left):
                     raise AssertionError(f"no {kind}; got {[m['t'] for _, m in self.messages]}")
+
+    def answer(self, ident, timeout):
+        """What came back to the uplink with this id, or None; the answer is forgotten."""
+        with self.cond:
+            self.cond.wait_for(lambda: ident in self.answers, timeout)
+            return self.answers.pop(ident, None)
 
     def events(self, kind=None):
         with self.cond:

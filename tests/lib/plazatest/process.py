@@ -1,4 +1,5 @@
 """Processes of the stack under test, found through the ids that its supervisor writes down. Nothing else is touched."""
+import contextlib
 import os
 import signal
 import time
@@ -32,6 +33,42 @@ def end_worker(env, pid, sig=signal.SIGKILL):
     """Ends one worker on purpose; the check of the logs at the end of the run knows of it."""
     if kill(pid, sig):
         env.killed.append(pid)
+
+
+@contextlib.contextmanager
+def stopped(*pids):
+    """They do nothing until the end of the block. Some may be dead by then."""
+    for pid in pids:
+        kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def down(env, name, sig=signal.SIGKILL):
+    """The service ends and is away for the whole block: who would start it again is stopped."""
+    old = service(env, name)
+    with stopped(service(env, "supervisor")):
+        kill(old, sig)
+        wait(lambda: not running(old), 10, f"{name} has ended")
+        yield
+    restarted(env, name, old)
+
+
+def running(pid):
+    """Neither gone nor waiting to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def memory(pid):
+    """Bytes that it has in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 
 def wait(what, timeout, text):

@@ -1,4 +1,6 @@
 """Direct database access for what the API must not offer: time travel and proofs."""
+import contextlib
+
 import psycopg2
 import psycopg2.extras
 
@@ -10,7 +12,7 @@ def connect(env, user="plaza_owner"):
 
 
 def query(env, text, args=(), user="plaza_owner"):
-    """Rows as tuples; the owner sees everything."""
-    with connect(env, user) as c, c.cursor() as cur:
+    """Rows as tuples; the owner sees everything. A statement is its own transaction, several are one."""
+    with contextlib.closing(connect(env, user)) as c, c.cursor() as cur:
         cur.execute(text, args)
         return cur.fetchall() if cur.description else []

@@ -1,4 +1,4 @@
-"""What the fault tests write: orders and messages, each with the check that every effect is there exactly once."""
+"""What the fault tests order, with the check that every effect is there exactly once."""
 import random
 import uuid
 
@@ -33,32 +33,3 @@ class Orders:
         assert all(r[1:] == (True, 1, 1) for r in rows), "partial orders"
         left = sql("SELECT sum(quantity) FROM stock WHERE product_id = ANY (%s::uuid[])", (self.products,))[0][0]
         assert left == self.stock * len(self.products) - len(groups), "stock and orders differ"
-
-
-class Messages:
-    """Messages into the chats of the sender."""
-    name = "messages"
-
-    def __init__(self, chats):
-        self.chats = chats  # client: ids of chats; clones count as their original
-
-    def new(self, client):
-        return random.choice(self.chats[client.user["id"]]), str(uuid.uuid4())
-
-    def send(self, client, key):
-        chat, ident = key
-        return client.post(f"/api/v1/chats/{chat}/messages", {"cmid": ident, "body": f"message {ident}"})
-
-    def same(self, a, b):
-        return a["id"] == b["id"] and a["seq"] == b["seq"]
-
-    def check(self, sql, acknowledged):
-        """Each acknowledged message stands once at the place that was told, and the places have no gaps."""
-        chats = sorted({chat for chat, _ in acknowledged})
-        rows = sql("SELECT chat_id::text, cmid::text, seq, message_id(chat_id, seq) FROM message "
-                   "WHERE chat_id = ANY (%s::uuid[])", (chats,))
-        assert {(c, m): (s, i) for c, m, s, i in rows} == \
-            {key: (answer["seq"], answer["id"]) for key, answer in acknowledged.items()}, "lost or doubled messages"
-        for chat in chats:
-            places = sorted(s for c, _, s, _ in rows if c == chat)
-            assert places == list(range(1, len(places) + 1)), "gaps"
