@@ -22,6 +22,10 @@ check-rt: all $(PRINTED)
 check-faults: all $(PRINTED)
 	$(Q)$(SUITE) faults $(ARGS)
 	$(Q)$(CONTRACT) $(B)/exchanges/faults* --partial
+# The same, longer: FAULT_ROUNDS times as many faults.
+.PHONY: faults
+faults: export FAULT_ROUNDS ?= 5
+faults: check-faults
 check-brokers: all $(PRINTED)
 	$(Q)PLAZA_BROKERS=3 $(SUITE) brokers $(ARGS)
 	$(Q)$(CONTRACT) $(B)/exchanges/brokers* --partial
