@@ -22,7 +22,7 @@
 #define DEFAULT_CONF "/etc/plaza/plaza.conf"
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define OWN_US INT64_C(1000000) /* how often shards are claimed */
-#define TURN_MESSAGES 256       /* run before the loop does its other work */
+#define TURN_US INT64_C(100000) /* then the loop does its other work, whatever waits */
 
 struct ingest {
 	struct app *app;
@@ -158,8 +158,10 @@ run_waiting(struct ingest *in)
 {
 	struct str topic, payload;
 
+	int64_t end_us = clock_mono_us() + TURN_US;
+
 	arena_clear(in->arena);
-	for (int i = 0; i < TURN_MESSAGES && !stop_asked; i++) {
+	while (!stop_asked && clock_mono_us() < end_us) {
 		if (!queue_take(in->queue, in->arena, &topic, &payload))
 			break;
 		run_message(in, topic, payload);
