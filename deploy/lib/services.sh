@@ -88,14 +88,16 @@ pool() {
 
 # A broker and what takes its uplinks; the first of each has no number in its name.
 broker_services() {
-	local n broker=(mosquitto -c)
+	local n i broker=(mosquitto -c)
 	# The sanitizers come with the plugin; the broker was built without them and must load them first.
 	[ "$profile" != asan ] || broker=(env "LD_PRELOAD=$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0
 		"${broker[@]}")
 	for n in "${!mqtt_ports[@]}"; do
 		service "30-$(of_broker "$n" mosquitto%)" TERM "${broker[@]}" "$dir/conf/$(of_broker "$n" mosquitto%.conf)"
-		service "41-$(of_broker "$n" ingest%)" TERM env "PLAZA_METRICS_DIR=$dir/tmp" "$inst/usr/sbin/plaza-ingest" \
-			-c "$dir/conf/plaza.conf" -b "$n"
+		for ((i = 1; i <= ingest_processes; i++)); do
+			service "41-$(of_broker "$n" ingest%)$([ "$i" = 1 ] || echo ".$i")" TERM env "PLAZA_METRICS_DIR=$dir/tmp" \
+				"$inst/usr/sbin/plaza-ingest" -c "$dir/conf/plaza.conf" -b "$n"
+		done
 	done
 }
 

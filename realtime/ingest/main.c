@@ -56,7 +56,8 @@ on_message(void *arg, struct str topic, struct str payload)
 
 /*
  * Every process hears all shards and runs its own, so that a take-over needs no new
- * subscription.
+ * subscription. Between two owners a shard may be without one for a second; a device
+ * repeats what is not answered.
  */
 static void
 claim_shards(struct ingest *in)

@@ -1,17 +1,33 @@
 -- What plaza-ingest asks without being a user.
 
--- Each broker has sixteen shards of its own.
+-- Takes and gives back shards of a broker, which has sixteen of its own, until each of its processes has its share. A
+-- process is counted by a lock too, so that who ends is out of the count, and without shards, with its connection.
 CREATE OR REPLACE FUNCTION ingest_own(p_broker int) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
-    mine integer := 0;
+    mine   integer;
+    counts boolean;
+    share  integer;
 BEGIN
-    SELECT coalesce(bit_or(1 << (l.objid::int - p_broker * 16)), 0) INTO mine
+    SELECT coalesce(bit_or(1 << (l.objid::int - p_broker * 16)) FILTER (WHERE l.classid = 20261 AND l.objid::int / 16 = p_broker), 0),
+           coalesce(bool_or(l.classid = 20262), false)
+    INTO mine, counts
     FROM pg_locks AS l
-    WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted AND l.classid = 20261
-      AND l.objid::int / 16 = p_broker;
+    WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted AND l.classid IN (20261, 20262);
+    IF NOT counts THEN
+        PERFORM pg_advisory_lock_shared(20262, p_broker);
+    END IF;
+    SELECT ceil(16.0 / count(*)) INTO share
+    FROM pg_locks AS l
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 20262 AND l.objid::int = p_broker
+      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
+    FOR s IN REVERSE 15..0 LOOP
+        IF bit_count(mine::bit(16)) > share AND mine & (1 << s) <> 0 AND pg_advisory_unlock(20261, p_broker * 16 + s) THEN
+            mine := mine & ~(1 << s);
+        END IF;
+    END LOOP;
     FOR s IN 0..15 LOOP
-        IF mine & (1 << s) = 0 AND pg_try_advisory_lock(20261, p_broker * 16 + s) THEN
+        IF bit_count(mine::bit(16)) < share AND mine & (1 << s) = 0 AND pg_try_advisory_lock(20261, p_broker * 16 + s) THEN
             mine := mine | (1 << s);
         END IF;
     END LOOP;

@@ -1,5 +1,5 @@
 -- query: ingest_own (broker int) one -> shards int
--- Takes what shards of a broker's uplink are free and tells, as bits, which are ours.
+-- Takes or gives back shards of a broker's uplink until each process has its share; tells, as bits, which are ours.
 SELECT ingest_own(:broker) AS shards;
 
 -- query: account_role (account uuid) maybe read -> role text, locale text
