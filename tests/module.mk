@@ -74,6 +74,19 @@ $(B)/tests/load/acl_bench: $(B)/tests/load/acl_bench.o $(call obj,$(PLUGIN_SRC))
 bench-plugin: $(B)/tests/load/acl_bench
 	$(Q)$<
 
+# --- many devices -------------------------------------------------------------
+# load measures everything that has a target, in LOAD_DIR; check-load only that the player works and nothing is lost.
+LOAD_DIR ?= $(CURDIR)/.load
+SWARM    := $(B)/tests/load/swarm
+$(SWARM): $(patsubst %,$(B)/tests/load/%.o,swarm swarm_device swarm_net)
+	$(call link,)
+.PHONY: load check-load
+load: all $(SWARM)
+	$(Q)tests/load/run up $(LOAD_DIR) && tests/load/run targets $(LOAD_DIR)
+check-load: all $(SWARM)
+	$(Q)dir=$$(mktemp -d /tmp/plaza-load.XXXXXX) && chmod 755 $$dir && \
+		PLAZA_PROFILE=$(PROFILE) tests/load/run short $$dir && rm -rf $$dir
+
 # --- rules of the source ----------------------------------------------------
 ALL_C := $(call src,fcgi/*.c fcgi/*/*.c realtime/*.c realtime/*/*.c tests/*/*.c)
 ALL_H := $(call src,fcgi/*/*.h realtime/*.h realtime/*/*.h tests/*/*.h)

@@ -2,7 +2,7 @@
 """Plays one workload against one server and prints a line of JSON.
 
 usage: measure.py LABEL W… URL REQUEST_FILE SECONDS CONNECTIONS GROUP=PID...
-       measure.py LABEL R… ENV_FILE PAIRS_FILE SECONDS CLIENTS RATE GROUP=PID...
+       measure.py LABEL R… GROUP=PID... -- SWARM MODE NAME=VALUE...
 
 A group is a process with all its descendants, named twice to count two trees as one. `cpu` is their CPU time, user and
 system, in milliseconds a request, or a delivered message; `noise` is the load of everybody else in cores: a run with much of it says little.
@@ -92,21 +92,20 @@ def requests(groups, url, file, seconds, connections):
     return r, before, Moment(groups)
 
 
-def messages(groups, workload, env, file, seconds, clients, rate):
-    """Result of realtime.mjs and the moments that it calls out."""
+def messages(groups, command):
+    """Result of swarm and the moments that it calls out; by its end a group may have started again."""
     moments = []
-    with subprocess.Popen(["node", str(HERE / "realtime.mjs"), workload, env, file, seconds, clients, rate],
-                          stdout=subprocess.PIPE, text=True) as player:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as player:
         for line in player.stdout:
             if line.startswith("RESULT "):
                 r = json.loads(line[7:])
             else:
-                moments.append((Moment(groups), cpu_of([player.pid])))
+                moments.append((Moment(groups), cpu_of([player.pid]), {g: rss_of(p) for g, p in groups.items()}))
     if player.returncode != 0 or len(moments) != 2:
-        sys.exit("realtime.mjs did not come to its end")
-    (before, own0), (after, own1) = moments
+        sys.exit("swarm did not come to its end")
+    (before, own0, rss), (after, own1, _) = moments
     after.own, before.own = after.own + own1, before.own + own0
-    return r, before, after
+    return dict(r, generator=round(own1 - own0, 2), idle_rss=rss), before, after
 
 
 def report(label, workload, groups, before, after, count, more):
@@ -122,18 +121,18 @@ def report(label, workload, groups, before, after, count, more):
 
 
 def main():
-    label, workload, target, file, seconds, size = sys.argv[1:7]
-    groups, rest = {}, sys.argv[7:]
-    if workload.startswith("R"):
-        rate = rest.pop(0)
-    for pair in rest:
+    label, workload, *rest = sys.argv[1:]
+    command = rest[rest.index("--") + 1:] if "--" in rest else None
+    target = rest[:4] if command is None else []
+    groups = {}
+    for pair in rest[len(target):len(rest) if command is None else rest.index("--")]:
         name, pid = pair.split("=")
         groups.setdefault(name, []).append(int(pid))
-    if workload.startswith("R"):
-        r, before, after = messages(groups, workload, target, file, seconds, size, rate)
+    if command:
+        r, before, after = messages(groups, command)
         report(label, workload, groups, before, after, max(1, r["delivered"]), r)
         return
-    r, before, after = requests(groups, target, file, seconds, size)
+    r, before, after = requests(groups, *target)
     report(label, workload, groups, before, after, r["requests"],
            {"p50": r["p50"], "p99": r["p99"], "errors": r["status"] + r["socket"]})
 
