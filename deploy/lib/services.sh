@@ -40,7 +40,7 @@ configure() {
 		"BLOB=$dir/data/blob" "DOCS=$inst/usr/share/plaza/docs" "DEMO=$inst/usr/share/plaza/demo" "CACHE=$dir/cache" "LOG=$dir/log"
 		"REDIS_DIR=$dir/tmp" "REDIS_ACL=$dir/conf/users.acl" "CONF=$dir/conf/plaza.conf" "CORES=$(nproc)"
 		"LISTEN=127.0.0.1:$http_port" "SERVER_NAME=localhost" "PUBLIC_URL=$public"
-		"WEB_WORKERS=$web_workers" "WEB_QUEUE=$((web_workers * 32))"
+		"WEB_WORKERS=$web_workers" "WEB_QUEUE=$((web_workers * 128))"
 		"AUTH_QUEUE=$((auth_workers + 16))"
 		"EGRESS_WORKERS=$egress_workers" "EGRESS_QUEUE=$((egress_workers * 8))"
 		"UNLIMITED=127.0.0.1 \"\";" "REDIS_SOCKET=$sockets/redis.sock" "${broker_values[@]}"
@@ -108,7 +108,7 @@ services() {
 	service 20-redis TERM redis-server "$dir/conf/redis.conf"
 	broker_services
 	service 40-relay TERM "$inst/usr/sbin/plaza-relay" -c "$dir/conf/plaza.conf"
-	pool 50 web "$web_workers" 512
+	pool 50 web "$web_workers" $((web_workers * 128))
 	pool 51 auth "$auth_workers" 16
 	pool 52 egress "$egress_workers" 64
 	if [ "$web_server" = nginx ]; then
