@@ -208,12 +208,15 @@ BEGIN
     LIMIT p_limit + 1;
 END $$;
 
--- Job: takes the next messages into message_text. One that commits late is found by looking back a minute.
+-- Job: takes the next messages into message_text. One that commits late is found by looking back: each time as long as
+-- most take, and two minutes whenever another minute has begun. To look at two minutes each time would cost more than
+-- sending does.
 CREATE OR REPLACE FUNCTION job_index_messages() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
     v_from timestamptz;
     v_to   timestamptz;
+    v_back interval := interval '5 seconds';
     done   bigint;
 BEGIN
     SELECT s.upto INTO v_from FROM message_text_stand AS s FOR UPDATE;
@@ -222,11 +225,13 @@ BEGIN
     FROM (SELECT m.created_at FROM message AS m WHERE m.created_at >= v_from ORDER BY m.created_at LIMIT 5000) AS w;
     IF v_to IS NULL THEN
         RETURN 0;
+    ELSIF date_trunc('minute', v_to) > date_trunc('minute', v_from) THEN
+        v_back := interval '2 minutes';
     END IF;
     INSERT INTO message_text (chat_id, seq, created_at, words)
     SELECT m.chat_id, m.seq, m.created_at, message_words(m.body)
     FROM message AS m
-    WHERE m.created_at BETWEEN v_from - interval '1 minute' AND v_to
+    WHERE m.created_at BETWEEN v_from - v_back AND v_to
       AND m.deleted_at IS NULL AND m.body <> ''
       AND NOT EXISTS (SELECT FROM message_text AS t WHERE t.chat_id = m.chat_id AND t.seq = m.seq)
     LIMIT 5000

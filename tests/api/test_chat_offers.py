@@ -9,6 +9,7 @@ import pytest
 from plazatest import goods as shopping
 from plazatest.fold import API, send
 from plazatest.goods import Goods
+from plazatest.sql import connect
 
 USD = {"currency": "USD"}
 
@@ -281,6 +282,25 @@ def test_edited_and_removed_messages_are_found_as_they_are(deal):
     done(buyer.delete(f"/chats/{chat}/messages/{gone['id']}"), 204)
     assert found(seller, mark) == [f"{mark} gamma"]
     assert found(seller, f"{mark} alpha") == []
+
+
+@pytest.mark.parametrize("late_s, upto_s, taken", [(3, 10, True), (40, 10, False), (40, 50, True), (100, 20, True)])
+def test_a_message_that_commits_late_is_searched_too(env, deal, late_s, upto_s, taken):
+    """The job stands at 12:00:45; then one is there that is `late_s` older, and the newest is `upto_s` behind it."""
+    buyer, _, _, chat = deal
+    send(buyer, chat, "first")
+    add = ("INSERT INTO message (chat_id, seq, sender_id, cmid, type, body, doc, created_at) SELECT m.chat_id, %s, m.sender_id, "
+           "gen_random_uuid(), 'text', 'late', m.doc, timestamptz '2100-01-01 12:00:45Z' + %s * interval '1 second' "
+           "FROM message AS m WHERE m.chat_id = %s AND m.seq = 1")
+    with connect(env) as c, c.cursor() as cur:
+        c.autocommit = False
+        cur.execute("UPDATE message_text_stand SET upto = '2100-01-01 12:00:45Z'")
+        cur.execute(add, (100, -late_s, chat))
+        cur.execute(add, (101, upto_s, chat))
+        cur.execute("SELECT job_index_messages()")
+        cur.execute("SELECT seq FROM message_text WHERE chat_id = %s AND seq >= 100 ORDER BY seq", (chat,))
+        assert [s for (s,) in cur.fetchall()] == ([100, 101] if taken else [101])
+        c.rollback()
 
 
 @pytest.mark.parametrize("query", ["", "q=", "q=a", "q=%20%20", "q=" + "x" * 101, "q=ab&cursor=zz"])
