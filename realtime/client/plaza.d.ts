@@ -151,6 +151,7 @@ export interface Timing {
 	request: number;
 	connect: number;
 	backoffFirst: number;
+	greeting: number;
 	backoffMost: number;
 	renewAt: number;
 	renewSpread: number;

@@ -41,6 +41,7 @@ export class Plaza extends Emitter {
 	#reachable = true;
 	#mode = "auto";
 	#status = "stopped";
+	#greeting;
 	#syncTimer;
 	#offGlobals = () => {};
 	#leave = null; // gives up our turn, or waiting for it
@@ -183,6 +184,7 @@ export class Plaza extends Emitter {
 		this.#started = false;
 		this.#offGlobals();
 		clearTimeout(this.#syncTimer);
+		clearTimeout(this.#greeting);
 		this.#poll.wake();
 		this.outbox.stop();
 		this.receipts.stop();
@@ -303,11 +305,13 @@ export class Plaza extends Emitter {
 		this.outbox.wake();
 		this.#poll.wake();
 		this.#tellStatus();
-		// Subscribed first, then read: what comes in between waits in the buffer.
-		this.#sync().catch(() => {});
+		// Subscribed first, then asked where the feed stands: who missed nothing need not read it.
+		clearTimeout(this.#greeting);
+		this.#greeting = setTimeout(() => this.#sync().catch(() => {}), jitter(this.timing.greeting, 0.4) * 1000);
 	}
 
 	#linkDown() {
+		clearTimeout(this.#greeting);
 		this.presence.stop();
 		this.#tellStatus();
 		this.#pollWhileNeeded();
@@ -414,6 +418,7 @@ export class Plaza extends Emitter {
 			this.store.putMessages(d.chatId, [d]);
 			this.outbox.settle(d.ref, d);
 		} else if (t === "session:resumed" || t === "feed:ahead") {
+			clearTimeout(this.#greeting);
 			if (d.epoch !== this.#place.epoch || (d.to ?? d.us) > this.#place.us) this.#sync().catch(() => {});
 		} else if (t === "session:revoked") {
 			this.#revoked(d.reason);

@@ -12,6 +12,7 @@ import { FaultyFetch, Person, assertFresh, bodies, closeAll, env, killBroker, ol
 
 let ana, bruno, chat;
 let number = 0;
+const resumed = (plaza) => plaza.got.filter((event) => event.t === "session:resumed").length;
 const word = () => `text ${++number}`;
 const typed = (plaza, t) => plaza.got.filter((e) => e.t === t);
 const times = (plaza, body) => typed(plaza, "message:receive").filter((e) => e.d.body === body).length;
@@ -147,6 +148,33 @@ test("a device that was away goes on where it was", async () => {
 	await until("all", () => texts.every((t) => times(back, t) === 1));
 	assert.equal(times(back, "first"), 0, "what it had is not told again");
 	await assertFresh(back);
+});
+
+test("who comes back reads the feed only when something was missed, or nobody answers", async () => {
+	const a = await ana.plaza({ timing: { pollLeast: 60 } });
+	const reads = () => a.http.count(/GET \/sync/);
+	const comeBack = async () => {
+		const [greetings, connections] = [resumed(a), a.net.clients.length];
+		a.net.clients.at(-1).stream.destroy();
+		await until("it is back", () => a.net.clients.length > connections && a.status === "live");
+		return greetings;
+	};
+	await until("the first answer", () => resumed(a) === 1);
+	const before = reads();
+	const greetings = await comeBack();
+	await until("the answer to hello", () => resumed(a) > greetings);
+	await sleep(200);
+	assert.equal(reads(), before);
+	const text = word();
+	a.net.incoming = (event) => (event.t === "message:receive" ? 0 : 1);
+	await bruno.user.ask("POST", `/chats/${chat}/messages`, { body: text });
+	await comeBack();
+	await has(a, text);
+	assert.ok(reads() > before);
+	const missed = reads();
+	a.net.incoming = (event) => (event.t === "session:resumed" ? 0 : 1);
+	await comeBack();
+	await until("read all the same", () => reads() > missed);
 });
 
 test("a killed broker loses nothing and everybody comes back", async () => {

@@ -17,7 +17,15 @@ export const env = Object.fromEntries(
 );
 
 // The same behaviour, sooner.
-const QUICK = { backoffFirst: 0.2, backoffMost: 1, pollLeast: 0.2, pollMost: 0.4, retryFirst: 0.6, retryMost: 2 };
+const QUICK = {
+	backoffFirst: 0.2,
+	backoffMost: 1,
+	greeting: 1,
+	pollLeast: 0.2,
+	pollMost: 0.4,
+	retryFirst: 0.6,
+	retryMost: 2,
+};
 const PATIENCE_MS = 30_000;
 
 /** Waits until it is true; its value. */

@@ -150,7 +150,8 @@ come_later(struct client *c)
 	double pause = 1u << (c->failures < 5 ? c->failures : 5);
 
 	c->state = WAITING;
-	c->at = net_now() + seconds_ns((pause < 30 ? pause : 30) * (0.5 + random_unit()));
+	pause *= 1.5;
+	c->at = net_now() + seconds_ns((pause < 30 ? pause : 30) * (0.1 + 1.8 * random_unit()));
 }
 
 static void
@@ -211,8 +212,6 @@ subscribed(struct client *c)
 	c->greeted = false;
 	c->synced = sw.broke == 0; /* the first time all is loaded, which is not ours */
 	greet(c);
-	if (!c->synced)
-		device_request(c, ASK_SYNC, 0);
 }
 
 /* ---- what arrives ---- */
@@ -321,6 +320,9 @@ arrived(struct client *c, const char *p, size_t n)
 		if (sw.broke == 0)
 			c->us = to;
 		c->greeted = true;
+		c->synced |= c->us >= to;
+		if (!c->synced)
+			device_request(c, ASK_SYNC, 0);
 		settle(c);
 	} else if (type && strncmp(type + 5, "user:status", 11) == 0) {
 		status(c, p, n);

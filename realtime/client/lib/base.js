@@ -40,8 +40,9 @@ export class Emitter {
 export const TIMING = Object.freeze({
 	request: 20, // a request that takes longer has failed
 	connect: 10, // from the first byte to the SUBACK
-	backoffFirst: 1,
+	backoffFirst: 1.5,
 	backoffMost: 30, // between attempts to reach the broker
+	greeting: 5, // until the answer to hello is given up
 	renewAt: 0.8,
 	renewSpread: 0.1, // parts of the life of the broker's token
 	sync: 300, // a drop inside the broker leaves no other trace

@@ -123,9 +123,10 @@ export class Link extends Emitter {
 				this.up = false;
 				this.emit("down");
 			}
+			// Widely spread: a broker that comes back meets everybody at once.
 			const { backoffFirst, backoffMost } = this.timing;
 			if (this.#wanted && !clean)
-				await this.#pause.sleep(jitter(Math.min(backoffFirst * 2 ** failures, backoffMost), 0.5));
+				await this.#pause.sleep(jitter(Math.min(backoffFirst * 2 ** failures, backoffMost), 0.9));
 		}
 	}
 
