@@ -472,7 +472,7 @@ test("a reading that was lost is told again", async () => {
 test("a broker that knows only MQTT 3.1.1 will do", async () => {
 	const old = await oldBroker();
 	try {
-		const a = await ana.plaza({ chooseUrl: () => old.url });
+		const a = await ana.plaza({ chooseUrl: old.choose });
 		const b = await bruno.plaza();
 		assert.deepEqual([a.link.protocolVersion, b.link.protocolVersion], [4, 5]);
 		assert.equal(old.refused.count, 1);

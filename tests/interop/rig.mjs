@@ -201,9 +201,10 @@ export function killBroker(signal = "SIGKILL") {
 	process.kill(Number(readFileSync(`${env.PID_DIR}/mosquitto`, "utf8")), signal);
 }
 
-/** The address of a broker that knows no MQTT 5: it hangs up, as some do. */
+/** Stands before the user's broker and knows no MQTT 5: it hangs up, as some do. choose() is for chooseUrl. */
 export async function oldBroker() {
 	const refused = { count: 0 };
+	let behind; // the user's own broker
 	const server = createServer((client) => {
 		client.on("error", () => {});
 		client.once("data", (first) => {
@@ -213,12 +214,16 @@ export async function oldBroker() {
 				client.destroy();
 				return;
 			}
-			const broker = connectSocket(Number(env.MQTT_PORT), env.MQTT_HOST);
+			const broker = connectSocket(Number(behind.port), behind.hostname);
 			broker.on("error", () => client.destroy());
 			broker.write(first);
 			client.pipe(broker).pipe(client);
 		});
 	});
 	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-	return { url: `mqtt://127.0.0.1:${server.address().port}`, refused, close: () => server.close() };
+	const choose = (urls) => {
+		behind = new URL(urls.find((url) => url.startsWith("mqtt:")));
+		return `mqtt://127.0.0.1:${server.address().port}`;
+	};
+	return { choose, refused, close: () => server.close() };
 }

@@ -20,7 +20,7 @@ else
 	web=
 	[ "${WEB:-nginx}" = nginx ] || web=--$WEB
 	deploy/run --dir "$dir" --detach --no-fsync --no-limits --workers 4 --auth 2 --egress 1 \
-		--set push_loopback=1 ${web:+"$web"} >"$dir/start.log" 2>&1 || {
+		--set push_loopback=1 ${web:+"$web"} ${PLAZA_BROKERS:+--brokers "$PLAZA_BROKERS"} >"$dir/start.log" 2>&1 || {
 		cat "$dir/start.log"
 		exit 1
 	}
