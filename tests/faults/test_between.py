@@ -15,6 +15,8 @@ from plazatest.load import ROUNDS, Load
 from plazatest.sql import connect
 
 LAG_S = 5.0
+HANDS_S = 2.0
+BACK_S = 15  # what ends again and again is started later and later, and the device waits a second between its attempts
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = %s"
 
 
@@ -63,7 +65,7 @@ def test_f9_ingest_dies_while_its_commit_returns(env, scene, sql, note):
             time.sleep(scene.rng.uniform(0.2, 0.4))
             old = process.service(env, "ingest")
             with commits_held(sql) as waiting:
-                process.wait(lambda: waiting("plaza-ingest") == 1, 5, "an uplink is held")
+                process.wait(lambda: waiting("plaza-ingest") == 1, BACK_S, "an uplink is held")
                 process.kill(old)
             process.restarted(env, "ingest", old)
         time.sleep(0.5)
@@ -109,6 +111,7 @@ def test_f9_a_relay_dies_between_publishing_and_confirming(env, left, device, sq
     """It cannot remove the rows that it has published, because another transaction holds them, and is killed. The next
     one publishes them again."""
     _, other, leave = left
+    process.wait(lambda: drained(sql), 15, "nothing else is to be published")
     app, d, n = App(other), device(other), 20
     leave(n)
     old = process.service(env, "relay")
@@ -116,6 +119,7 @@ def test_f9_a_relay_dies_between_publishing_and_confirming(env, left, device, sq
         holder.autocommit = False
         cur.execute("SELECT FROM outbox FOR UPDATE")
         waits = "FROM pg_stat_activity WHERE application_name = 'plaza-relay' AND wait_event_type = 'Lock'"
+        d.wait("message:receive")
         process.wait(lambda: sql("SELECT count(*) " + waits, user="postgres") == [(1,)], 5, "the relay confirms")
         process.kill(old)
         sql("SELECT pg_terminate_backend(pid) " + waits, user="postgres")
@@ -123,7 +127,7 @@ def test_f9_a_relay_dies_between_publishing_and_confirming(env, left, device, sq
     lag = process.wait(lambda: drained(sql), 15, "the outbox is empty again")
     process.wait(lambda: len(d.events("message:receive")) > n, 10, "all have come, and some twice")
     doubled = told_twice(other, app, d, n)
-    note(f"relay killed between publishing and confirming: {doubled} of {n} events came twice, each had one effect; "
+    note(f"relay killed between publishing and confirming: {doubled} events of {n} messages came twice, each had one effect; "
          f"outbox empty {lag:.1f} s later")
     assert doubled
 
@@ -136,17 +140,17 @@ def test_two_relays_that_both_publish_tell_it_once(env, left, device, sql, note,
     first = process.service(env, "relay")
     with process.stopped(process.service(env, "mosquitto")):
         leave(n)
-        time.sleep(1.5)
+        time.sleep(HANDS_S)  # half a second old they are published into the socket of the broker, which does not answer
         with process.stopped(first):
             sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
                 "AND pid IN (SELECT pid FROM pg_stat_activity WHERE application_name = 'plaza-relay')", user="postgres")
             process.wait(lambda: lock_holders(sql) == 1, 5, "the second leads")
-            time.sleep(1)  # it publishes what it finds
+            time.sleep(HANDS_S)  # it publishes what it finds
     process.wait(lambda: drained(sql), 15, "the outbox is empty again")
     process.wait(lambda: len(d.events("message:receive")) > n, 10, "all have come, and some twice")
     doubled = told_twice(other, app, d, n)
     assert second_relay.poll() is None and lock_holders(sql) == 1
-    note(f"two relays published the same rows: {doubled} of {n} events came twice, each had one effect")
+    note(f"two relays published the same rows: {doubled} events of {n} messages came twice, each had one effect")
     assert doubled
 
 
