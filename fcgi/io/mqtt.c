@@ -27,7 +27,7 @@
 #define TICK_US 1000000 /* libmosquitto looks at its keepalive this often */
 #define STOP_TICK_US 20000
 #define RETRY_MIN_MS 200
-#define RETRY_MAX_MS 5000
+#define RETRY_MAX_MS 1000 /* until then the relay serves in its place, 500 ms late */
 #define FREE_WAIT_US 2000000
 /*
  * Messages that libmosquitto holds at a time. It walks its list for each
