@@ -1,10 +1,12 @@
 """A device on the broker: paho-mqtt with a session from POST /realtime/session, and a log of what arrives."""
 import json
 import os
+import re
 import socket
 import threading
 import time
 import urllib.parse
+from pathlib import Path
 
 import paho.mqtt.client as paho
 
@@ -128,3 +130,9 @@ class Device:
 
 def ws_url(env):
     return urllib.parse.urljoin(env.base_url.replace("http", "ws", 1), "/mqtt")
+
+
+def queue_of(env):
+    """How many messages the broker keeps for a device that does not read, besides 20 that it has sent."""
+    text = (Path(env.run_dir) / "conf/mosquitto.conf").read_text()
+    return int(re.search(r"^max_queued_messages (\d+)$", text, re.MULTILINE)[1])
