@@ -19,7 +19,7 @@ publish(struct plugin *pl, const struct conn *conn, const char *type, const char
 
 	int n = snprintf(pl->out, sizeof(pl->out),
 		"{\"v\":1,\"t\":\"%s\",\"id\":\"%s\",\"ts\":\"%s\",\"d\":%s}", type, id, ts, data);
-	int rc = mosquitto_broker_publish_copy(NULL, topic, n, pl->out, 1, false, NULL);
+	int rc = plugin_publish(pl, topic, n, 1);
 
 	if (rc != MOSQ_ERR_SUCCESS)
 		plugin_log(pl, MOSQ_LOG_WARNING, "%s was not published: error %d", type, rc);

@@ -66,6 +66,20 @@ plugin_log(struct plugin *pl, int level, const char *fmt, ...)
 	mosquitto_log_printf(level, "plaza: %s", line);
 }
 
+int
+plugin_publish(struct plugin *pl, const char *topic, int n, int qos)
+{
+	char *copy = mosquitto_calloc(1, (size_t)n + 1);
+
+	if (!copy)
+		return MOSQ_ERR_NOMEM;
+	memcpy(copy, pl->out, (size_t)n);
+	int rc = mosquitto_broker_publish(NULL, topic, n, copy, qos, false, NULL);
+	if (rc != MOSQ_ERR_SUCCESS)
+		mosquitto_free(copy); /* else it is the broker's */
+	return rc;
+}
+
 /* --- loading ---------------------------------------------------------------------- */
 
 static void

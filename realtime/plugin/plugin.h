@@ -65,6 +65,14 @@ void plugin_log(struct plugin *pl, int level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
+ * Publishes the first n bytes of pl->out at the broker's next pass; an error of
+ * libmosquitto. Never mosquitto_broker_publish_copy(): in 2.0.11 its copy is not
+ * counted, but its end is, until the broker's sum wraps around memory_limit and
+ * nobody gets in any more.
+ */
+int plugin_publish(struct plugin *pl, const char *topic, int n, int qos);
+
+/*
  * A bucket of `burst` tokens, one more every `interval_us`: takes one and
  * returns true when there is one. *tat_us is the state, 0 = full.
  */

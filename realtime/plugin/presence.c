@@ -26,7 +26,7 @@ transport(const struct conn *conn)
 static void
 publish(struct plugin *pl, int n)
 {
-	int rc = mosquitto_broker_publish_copy(NULL, topic, n, pl->out, 0, false, NULL);
+	int rc = plugin_publish(pl, topic, n, 0);
 
 	if (rc != MOSQ_ERR_SUCCESS)
 		plugin_log(pl, MOSQ_LOG_WARNING, "presence was not published: error %d", rc);

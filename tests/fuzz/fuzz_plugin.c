@@ -146,8 +146,8 @@ mosquitto_client_sub_count(const struct mosquitto *c)
 }
 
 int
-mosquitto_broker_publish_copy(const char *id, const char *topic, int n, const void *payload,
-	int qos, bool retain, mosquitto_property *properties)
+mosquitto_broker_publish(const char *id, const char *topic, int n, void *payload, int qos,
+	bool retain, mosquitto_property *properties)
 {
 	struct topic t;
 
@@ -155,6 +155,7 @@ mosquitto_broker_publish_copy(const char *id, const char *topic, int n, const vo
 	CHECK(!id && !retain && (qos == 0 || qos == 1));
 	CHECK(n > 0 && n < PLUGIN_OUT_MAX && strlen(payload) == (size_t)n);
 	CHECK(topic_parse(str_of(topic), &t));
+	mosquitto_free(payload);
 	return MOSQ_ERR_SUCCESS;
 }
 

@@ -110,16 +110,16 @@ mosquitto_client_sub_count(const struct mosquitto *c)
 }
 
 int
-mosquitto_broker_publish_copy(const char *id, const char *topic, int n, const void *payload,
-	int qos, bool retain, mosquitto_property *properties)
+mosquitto_broker_publish(const char *id, const char *topic, int n, void *payload, int qos,
+	bool retain, mosquitto_property *properties)
 {
 	(void)id;
 	(void)topic;
 	(void)n;
-	(void)payload;
 	(void)qos;
 	(void)retain;
 	(void)properties;
+	mosquitto_free(payload);
 	return MOSQ_ERR_SUCCESS;
 }
 

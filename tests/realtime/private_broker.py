@@ -264,12 +264,12 @@ class Broker:
     def device(self, user, did="phone", token=None, **kw):
         return self.client(f"{user.uid}_{did}", user.uid, token or user.token(did), **kw)
 
-    def raw_login(self, user, version=4):
+    def raw_login(self, user, version=4, token=None):
         """A socket that is logged in, for what paho would not do."""
         s = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT)
         s.sendall(packet(0x10, packet_text("MQTT") + bytes([version, 0xc2]) + struct.pack(">H", 60) +
                          (b"\0" if version == 5 else b"") + packet_text(f"{user.uid}_phone") +
-                         packet_text(user.uid) + packet_text(user.token())))
+                         packet_text(user.uid) + packet_text(token or user.token())))
         answer = s.recv(100)
         assert answer[0] == 0x20 and answer[3] == 0, answer
         return s

@@ -252,8 +252,8 @@ mosquitto_client_sub_count(const struct mosquitto *c)
 }
 
 int
-mosquitto_broker_publish_copy(const char *id, const char *topic, int n, const void *payload,
-	int qos, bool retain, mosquitto_property *properties)
+mosquitto_broker_publish(const char *id, const char *topic, int n, void *payload, int qos,
+	bool retain, mosquitto_property *properties)
 {
 	struct published *p = &broker.out[broker.out_n];
 
@@ -269,6 +269,7 @@ mosquitto_broker_publish_copy(const char *id, const char *topic, int n, const vo
 	memcpy(p->payload, payload, (size_t)n + 1);
 	p->qos = qos;
 	broker.out_n++;
+	mosquitto_free(payload);
 	return MOSQ_ERR_SUCCESS;
 }
 
