@@ -9,7 +9,7 @@
 #define KEEPALIVE_S 60
 #define KEEP_HTTP_MAX 5000
 #define SHORT_KEEPALIVE_S 5   /* of who falls silent */
-#define ANSWER_NS (5ull * NS) /* then an uplink is repeated */
+#define ANSWER_NS (5ull * NS) /* then it is not waited for any longer */
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -506,11 +506,12 @@ look_at(struct client *c, uint64_t now)
 	} else if (c->state == CONNECTING) {
 		refused(c, "no answer");
 	} else if (c->state == GREETING) {
+		/* No answer to hello: the feed tells as well. */
 		sw.again++;
-		if (!c->greeted)
-			greet(c);
+		c->greeted = true;
 		if (!c->synced)
 			device_request(c, ASK_SYNC, 0);
+		settle(c);
 	} else if (!c->silent) {
 		conn_send(&c->link, "\xc0\0", 2);
 		c->at = now + PING_NS;
