@@ -13,6 +13,7 @@ from plazatest.http import claims_of
 from plazatest.push import SENDER_ID_MISMATCH, UNREGISTERED, Firebase, WebPush, b64, fcm_token, invalid_argument
 
 SOON = 1.5  # several turns of the relay
+REDIS_PAUSE_S = 5.5  # a program that met a silent Redis leaves it alone for 5 s, and edges of presence with it
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +205,7 @@ def test_without_redis_it_waits_to_be_read(env, pair):
         assert pair.looked()[0][4] == 120
     finally:
         process.kill(redis, signal.SIGCONT)
+        time.sleep(REDIS_PAUSE_S)
 
 
 def test_critical_ones_wait_for_nobody(admin, pair, device, web):
