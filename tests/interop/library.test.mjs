@@ -8,7 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Rest } from "../../realtime/client/lib/rest.js";
 import { Plaza } from "../../realtime/client/plaza.js";
 import { Store } from "../../realtime/client/lib/store.js";
-import { FaultyFetch, Person, assertFresh, bodies, closeAll, env, killBroker, oldBroker, sql, until } from "./rig.mjs";
+import { FaultyFetch, Person, assertFresh, bodies, closeAll, env, killBroker, oldBroker, sql } from "./rig.mjs";
+import { until } from "./until.mjs";
 
 let ana, bruno, chat;
 let number = 0;

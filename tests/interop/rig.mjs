@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import mqtt from "mqtt";
 import { Plaza, memoryStorage } from "../../realtime/client/plaza.js";
 import { User } from "./client.mjs";
+import { PATIENCE_MS, until } from "./until.mjs";
 
 export const env = Object.fromEntries(
 	readFileSync(`${process.env.PLAZA_RUN}/env`, "utf8")
@@ -26,18 +27,6 @@ const QUICK = {
 	retryFirst: 0.6,
 	retryMost: 2,
 };
-const PATIENCE_MS = 30_000;
-
-/** Waits until it is true; its value. */
-export async function until(what, check) {
-	const end = Date.now() + PATIENCE_MS;
-	for (;;) {
-		const value = await check();
-		if (value) return value;
-		assert.ok(Date.now() < end, `never: ${what}`);
-		await sleep(20);
-	}
-}
 
 /**
  * MQTT.js with faults. `incoming(event)` and `outgoing(verb, envelope)` answer how often it passes: 1 when they say

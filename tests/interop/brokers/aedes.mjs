@@ -1,6 +1,7 @@
 // Two processes of aedes with a Redis of their own between them.
 import { fileURLToPath } from "node:url";
-import { Program, listens, ownedFolder, secretFile, until } from "./host.mjs";
+import { Program, listens, ownedFolder, secretFile } from "./host.mjs";
+import { until } from "../until.mjs";
 
 const PROGRAM = fileURLToPath(new URL("aedes-node.mjs", import.meta.url));
 

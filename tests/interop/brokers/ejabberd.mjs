@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { Program, listens, ownedFolder, secretFile, until } from "./host.mjs";
+import { Program, listens, ownedFolder, secretFile } from "./host.mjs";
+import { until } from "../until.mjs";
 
 export const HOST = "plaza.test"; // the setting mqtt_jid_host
 

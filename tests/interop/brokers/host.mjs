@@ -3,7 +3,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, openSync, writeFileSync } from "node:fs";
 import { createServer, connect } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 
 const AS_PLAZA = process.getuid() === 0 ? ["--reuid=plaza", "--regid=plaza", "--clear-groups"] : [];
 
@@ -54,19 +53,6 @@ export function listens(where) {
 		socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
 		socket.once("connect", () => socket.destroy());
 	});
-}
-
-const PATIENCE_MS = 30_000;
-
-/** Waits until it is true; its value. */
-export async function until(what, check) {
-	const end = Date.now() + PATIENCE_MS;
-	for (;;) {
-		const value = await check();
-		if (value) return value;
-		if (Date.now() > end) throw new Error(`never: ${what}`);
-		await sleep(20);
-	}
 }
 
 /** One address for Plaza's programs: each connection goes to the first node that takes it, as at a TCP balancer. */
