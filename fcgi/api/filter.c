@@ -1,5 +1,4 @@
-/* Filtering of messages and of what everybody reads: rules in force, the decision about one text.
- */
+/* Filtering of messages and public texts: rules in force, the decision about one text. */
 #include "api/filter.h"
 
 #include "api/contact.h"

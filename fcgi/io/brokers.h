@@ -21,8 +21,7 @@
 
 #define BROKERS_MAX 16
 #define BROKERS_ALL (~0u) /* as bits: broker i is 1 << i */
-/* Rows on several brokers that wait for their confirmations; beyond them the oldest is forgotten.
- */
+/* Rows on several brokers that wait to be confirmed; beyond them the oldest is forgotten. */
 #define BROKERS_ROWS_MAX 4096
 
 struct brokers;
@@ -40,8 +39,7 @@ size_t brokers_shard(const struct uuid *user, size_t count);
 enum problem brokers_options(struct conf *c, size_t n, const char *name, struct mqtt_options *out,
 	struct err *err) __attribute__((warn_unused_result));
 
-/* Connects to all; `name` begins the client ids. NULL and err->detail when the settings are wrong.
- */
+/* Connects to all; `name` begins the client ids. NULL and err->detail: wrong settings. */
 struct brokers *brokers_new(struct conf *c, const char *name, struct err *err);
 void brokers_free(struct brokers *b);
 
@@ -71,8 +69,7 @@ int64_t brokers_publish_events(struct brokers *b, struct str lines);
 
 /* The brokers of an outbox row, as bits. Its lines are topic US payload RS. */
 unsigned brokers_of(const struct brokers *b, struct str lines);
-/* Publishes the row, as far as it belongs to the brokers `to`; false when it cannot be confirmed.
- */
+/* Publishes the row's lines for the brokers `to`; false when it cannot be confirmed. */
 bool brokers_publish_row(struct brokers *b, struct str lines, unsigned to, int64_t id);
 
 /* Moves ids of up to `max` confirmed rows to out[]; returns how many. */

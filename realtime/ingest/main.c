@@ -1,5 +1,4 @@
-/* plaza-ingest: takes what devices publish at one broker and runs it as requests; keeps presence.
- */
+/* plaza-ingest: runs what devices publish at one broker as requests; keeps presence. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -158,7 +157,6 @@ static void
 run_waiting(struct ingest *in)
 {
 	struct str topic, payload;
-
 	int64_t end_us = clock_mono_us() + TURN_US;
 
 	arena_clear(in->arena);
