@@ -139,6 +139,7 @@ exchange(struct cache *c, const struct command *cmds, size_t n)
 			return fail(c, c->ctx->errstr);
 		reply = r;
 	}
+	CHECK(reply);
 	if (reply->type == REDIS_REPLY_ERROR) {
 		fail(c, reply->str);
 		freeReplyObject(reply);
@@ -388,14 +389,13 @@ cache_set(struct cache *c, struct str key, struct str value, int ttl_s)
 	return done(ask(c, &set, 1));
 }
 
-enum cache_result
-cache_get(struct cache *c, struct arena *a, struct str key, struct str *value)
+/* The value in the reply of `cmd`, if there is one. */
+static enum cache_result
+ask_value(struct cache *c, struct arena *a, const struct command *cmd, struct str *value)
 {
-	const struct command get = { { STR("GET"), key } };
 	enum cache_result result = CACHE_MISS;
+	redisReply *r = ask(c, cmd, 1);
 
-	CHECK(key.n > 0);
-	redisReply *r = ask(c, &get, 1);
 	if (!r)
 		return CACHE_DOWN;
 	struct str text = text_of(r);
@@ -405,6 +405,28 @@ cache_get(struct cache *c, struct arena *a, struct str key, struct str *value)
 	}
 	freeReplyObject(r);
 	return result;
+}
+
+enum cache_result
+cache_get(struct cache *c, struct arena *a, struct str key, struct str *value)
+{
+	const struct command get = { { STR("GET"), key } };
+
+	CHECK(key.n > 0);
+	return ask_value(c, a, &get, value);
+}
+
+enum cache_result
+cache_swap(struct cache *c, struct arena *a, struct str key, struct str value, int ttl_s,
+	struct str *was)
+{
+	char text[NUMBER_MAX];
+	const struct command set = {
+		{ STR("SET"), key, value, STR("EX"), number(text, ttl_s), STR("GET") },
+	};
+
+	CHECK(ttl_s > 0 && key.n > 0 && value.p && value.n <= CACHE_VALUE_MAX);
+	return ask_value(c, a, &set, was);
 }
 
 enum cache_result
@@ -440,6 +462,29 @@ cache_zrem(struct cache *c, struct str key, struct str member)
 
 	CHECK(key.n > 0 && member.p);
 	return done(ask(c, &zrem, 1));
+}
+
+enum cache_result
+cache_zcount(struct cache *c, const struct str *keys, size_t n, int64_t *counts)
+{
+	struct command cmds[CACHE_SETS_MAX + 2] = { { { STR("MULTI") } } };
+	char text[NUMBER_MAX];
+	struct str now = number(text, clock_unix_ms() + 1);
+	bool good = true;
+
+	CHECK(n > 0 && n <= CACHE_SETS_MAX);
+	for (size_t i = 0; i < n; i++)
+		cmds[1 + i] = (struct command){ { STR("ZCOUNT"), keys[i], now, STR("+inf") } };
+	cmds[1 + n] = (struct command){ { STR("EXEC") } };
+	redisReply *r = transact(c, cmds, n + 2);
+	if (!r)
+		return CACHE_DOWN;
+	for (size_t i = 0; i < n; i++)
+		good = good && is_integer(r->element[i]);
+	for (size_t i = 0; good && i < n; i++)
+		counts[i] = r->element[i]->integer;
+	freeReplyObject(r);
+	return good ? CACHE_OK : CACHE_DOWN;
 }
 
 enum cache_result

@@ -63,9 +63,15 @@ enum cache_result cache_unpour(struct cache *c, const struct cache_bucket *bucke
 
 enum cache_result cache_set(struct cache *c, struct str key, struct str value, int ttl_s);
 enum cache_result cache_get(struct cache *c, struct arena *a, struct str key, struct str *value);
+/* As cache_set(); `was` gets what stood there before, and CACHE_MISS tells that nothing did. */
+enum cache_result cache_swap(struct cache *c, struct arena *a, struct str key, struct str value,
+	int ttl_s, struct str *was);
 /* A set whose members each have a time limit (sorted by their end): presence, watchers. */
 enum cache_result cache_zadd(struct cache *c, struct str key, struct str member, int ttl_s);
 enum cache_result cache_zrem(struct cache *c, struct str key, struct str member);
+/* How many live members each of `n` sets has, at most CACHE_SETS_MAX. */
+#define CACHE_SETS_MAX 4
+enum cache_result cache_zcount(struct cache *c, const struct str *keys, size_t n, int64_t *counts);
 /* Live members in the arena; none is CACHE_OK with *n = 0. */
 enum cache_result cache_zlive(
 	struct cache *c, struct arena *a, struct str key, struct str **members, size_t *n);

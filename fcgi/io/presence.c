@@ -15,16 +15,16 @@ presence_key(struct arena *a, const char *kind, const struct uuid *user)
 const char *
 presence_state(struct cache *c, struct arena *a, const struct uuid *user)
 {
-	struct str *live, *idle;
-	size_t live_n, idle_n;
+	enum { LIVE, IDLE, SETS };
+	const struct str keys[SETS] = { presence_key(a, "pres", user),
+		presence_key(a, "idle", user) };
+	int64_t n[SETS];
 
-	if (cache_zlive(c, a, presence_key(a, "pres", user), &live, &live_n) != CACHE_OK)
+	if (cache_zcount(c, keys, SETS, n) != CACHE_OK)
 		return NULL;
-	if (live_n == 0)
+	if (n[LIVE] == 0)
 		return "offline";
-	if (cache_zlive(c, a, presence_key(a, "idle", user), &idle, &idle_n) != CACHE_OK)
-		return NULL;
-	return idle_n >= live_n ? "idle" : "online";
+	return n[IDLE] >= n[LIVE] ? "idle" : "online";
 }
 
 int64_t

@@ -99,16 +99,18 @@ static void
 announce(struct presence *p, struct arena *a, const struct uuid *user, struct str last_seen)
 {
 	const char *state = presence_state(p->app->cache, a, user);
-	struct str *watchers;
+	struct str known = { 0 }, *watchers;
 	struct uuid watcher;
 	size_t n;
 
 	if (!state)
 		return;
-	bool known = str_eqz(told(p, a, user), state);
-	(void)cache_set(p->app->cache, presence_key(a, "told", user), str_of(state), DEVICE_TTL_S);
-	if (known || cache_zlive(p->app->cache, a, presence_key(a, "watch", user), &watchers, &n) !=
-			     CACHE_OK)
+	(void)cache_swap(p->app->cache, a, presence_key(a, "told", user), str_of(state),
+		DEVICE_TTL_S, &known);
+	if (str_eqz(known, state))
+		return;
+	if (cache_zlive(p->app->cache, a, presence_key(a, "watch", user), &watchers, &n) !=
+		CACHE_OK)
 		return;
 	for (size_t i = 0; i < n; i++)
 		if (uuid_parse(watchers[i], &watcher))

@@ -106,6 +106,11 @@ a_value_is_set_and_read(void **state)
 	assert_int_equal(cache_set(c, STR("v"), STR(""), 60), CACHE_OK);
 	assert_int_equal(cache_get(c, a, STR("v"), &value), CACHE_OK);
 	assert_str(value, "");
+	value = STR("untouched");
+	assert_int_equal(cache_swap(c, a, STR("swapped"), STR("one"), 60, &value), CACHE_MISS);
+	assert_str(value, "untouched");
+	assert_int_equal(cache_swap(c, a, STR("swapped"), STR("two"), 60, &value), CACHE_OK);
+	assert_str(value, "one");
 	cache_free(c);
 	arena_free(a);
 }
@@ -309,6 +314,8 @@ members_live_as_long_as_they_were_told(void **state)
 {
 	struct arena *a = arena_new(ARENA_LIMIT);
 	struct cache *c = connected();
+	const struct str sets[] = { STR("z"), STR("none") };
+	int64_t counts[] = { 99, 99 };
 	struct str *members;
 	size_t n = 99;
 
@@ -325,6 +332,9 @@ members_live_as_long_as_they_were_told(void **state)
 	assert_str(members[2], "long");
 	assert_int_equal(cache_zrem(c, STR("z"), STR("middle")), CACHE_OK);
 	sleep_ms(1100);
+	assert_int_equal(cache_zcount(c, sets, 2, counts), CACHE_OK);
+	assert_int_equal(counts[0], 1);
+	assert_int_equal(counts[1], 0);
 	/* A short member must not have cut the life of the whole set. */
 	assert_int_equal(cache_zlive(c, a, STR("z"), &members, &n), CACHE_OK);
 	assert_int_equal(n, 1);
@@ -355,6 +365,7 @@ an_answer_of_the_wrong_kind_is_no_answer(void **state)
 	assert_int_equal(left, -1);
 	assert_int_equal(cache_set(c, STR("text"), STR("x"), 60), CACHE_OK);
 	assert_int_equal(cache_zlive(c, a, STR("text"), &members, &n), CACHE_DOWN);
+	assert_int_equal(cache_zcount(c, &(struct str){ "text", 4 }, 1, &count), CACHE_DOWN);
 	assert_int_equal(cache_zadd(c, STR("text"), STR("m"), 60), CACHE_DOWN);
 	assert_int_equal(cache_hit(c, STR("text"), 60, &count, &left), CACHE_DOWN);
 	assert_int_equal(count, -1);
