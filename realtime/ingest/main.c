@@ -166,6 +166,7 @@ run_waiting(struct ingest *in)
 		run_message(in, topic, payload);
 		arena_clear(in->arena);
 	}
+	presence_answer(in->presence, in->arena);
 	uint64_t dropped = queue_dropped(in->queue);
 	if (dropped > 0)
 		log_event(LOG_WARN, "queue_full", LI("dropped", dropped));

@@ -20,14 +20,29 @@
 #define LEAVERS_MAX 4096
 #define ANSWER_MAX 4096
 #define DEVICE_NAME_MAX 100 /* bytes of a name for the user's list of devices */
+#define ASKERS_MAX 128
+#define ASKERS_ARENA ((size_t)1 << 20)
+#define EPOCH_MAX 64
 
 struct leaver {
 	struct uuid user;
 	int64_t due_us;
 };
 
+/* A device that said how far its feed is, and waits to hear how far it should be. */
+struct asker {
+	struct topic topic;
+	struct str did, ref;
+	struct str epoch; /* with `us`: of a beat */
+	int64_t us;
+	bool greets;
+};
+
 struct presence {
 	struct app *app;
+	struct arena *arena; /* of the askers' texts */
+	struct asker askers[ASKERS_MAX];
+	size_t asker_n;
 	struct leaver leavers[LEAVERS_MAX]; /* in the order of their time */
 	size_t first, n;
 };
@@ -39,12 +54,16 @@ presence_new(struct app *app)
 
 	CHECK(p);
 	p->app = app;
+	p->arena = arena_new(ASKERS_ARENA);
 	return p;
 }
 
 void
 presence_free(struct presence *p)
 {
+	if (!p)
+		return;
+	arena_free(p->arena);
 	free(p);
 }
 
@@ -238,18 +257,72 @@ watch(struct presence *p, struct arena *a, const struct uplink *up)
 	}
 }
 
-/* False when there is nothing to tell, or nobody to ask. */
-static bool
-feed_stands(struct presence *p, struct arena *a, const struct uuid *user, struct rows **rows)
-{
-	struct err err = { 0 };
+/* ---- where the feed stands ---- */
 
+/* All who came back together are answered by one look at the database. */
+static struct asker *
+ask(struct presence *p, struct arena *a, const struct uplink *up)
+{
+	struct asker *one;
+
+	if (p->asker_n == ASKERS_MAX)
+		presence_answer(p, a);
+	one = &p->askers[p->asker_n++];
+	*one = (struct asker){ .topic = *up->topic,
+		.did = up->did.p ? str_dup(p->arena, up->did) : up->did,
+		.ref = up->id.p ? str_dup(p->arena, up->id) : STR("") };
+	return one;
+}
+
+/* The device compares, and calls GET /sync if it must. */
+static void
+tell_stand(
+	struct presence *p, struct arena *a, const struct asker *to, int64_t us, struct str epoch)
+{
+	const struct uplink up = { .topic = &to->topic, .did = to->did };
+	struct jsonw w;
+	struct buf b;
+
+	buf_init(&b, a, ANSWER_MAX);
+	jsonw_init(&w, &b);
+	jsonw_obj(&w);
+	if (to->greets)
+		jsonw_kstr(&w, "ref", to->ref);
+	jsonw_kstr(&w, "epoch", epoch);
+	jsonw_kint(&w, to->greets ? "to" : "us", us);
+	jsonw_obj_end(&w);
+	uplink_answer(p->app, a, &up, to->greets ? "session:resumed" : "feed:ahead", buf_str(&b));
+}
+
+void
+presence_answer(struct presence *p, struct arena *a)
+{
+	struct uuid users[ASKERS_MAX];
+	struct err err = { 0 };
+	struct rows *rows;
+	size_t n = p->asker_n;
+
+	if (n == 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		users[i] = p->askers[i].topic.id;
 	db_reset(p->app->db, a);
-	if (q_feed_stand(p->app->db, &(struct q_feed_stand){ .account = *user }, rows, &err)) {
-		log_event(LOG_WARN, "feed_stand", LZ("text", err.log));
-		return false;
+	struct q_feed_stands q = { .accounts = { users, n } };
+	if (q_feed_stands(p->app->db, &q, &rows, &err)) {
+		log_event(LOG_WARN, "feed_stands", LZ("text", err.log));
+		n = 0;
 	}
-	return rows_count(*rows) > 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct asker *one = &p->askers[i];
+		int64_t last = rows_i64(rows, i, Q_FEED_STANDS_LAST_US);
+		struct str epoch = rows_str(rows, i, Q_FEED_STANDS_EPOCH);
+		bool same = last <= one->us && (!one->epoch.p || str_eq(one->epoch, epoch));
+
+		if (epoch.n > 0 && (one->greets || !same))
+			tell_stand(p, a, one, last, epoch);
+	}
+	p->asker_n = 0;
+	arena_clear(p->arena);
 }
 
 /*
@@ -261,24 +334,17 @@ compare_feed(struct presence *p, struct arena *a, const struct uplink *up)
 {
 	const struct json *us = json_member(up->data, "us");
 	struct str epoch = json_str(json_member(up->data, "epoch"));
-	struct rows *rows;
-	struct jsonw w;
-	struct buf b;
+	struct asker *one;
 
-	if (json_kind_of(us) != JSON_INT || !feed_stands(p, a, &up->topic->id, &rows))
+	if (json_kind_of(us) != JSON_INT)
 		return;
-	int64_t last = rows_i64(rows, 0, Q_FEED_STAND_LAST_US);
-	struct str now = rows_str(rows, 0, Q_FEED_STAND_EPOCH);
-	if (last <= json_int(us) && (!epoch.p || str_eq(epoch, now)))
-		return;
-	buf_init(&b, a, ANSWER_MAX);
-	jsonw_init(&w, &b);
-	jsonw_obj(&w);
-	jsonw_kint(&w, "us", last);
-	jsonw_kstr(&w, "epoch", now);
-	jsonw_obj_end(&w);
-	uplink_answer(p->app, a, up, "feed:ahead", buf_str(&b));
+	one = ask(p, a, up);
+	one->us = json_int(us);
+	if (epoch.p)
+		one->epoch = str_dup(p->arena, str_sub(epoch, 0, EPOCH_MAX));
 }
+
+/* ---- beats ---- */
 
 /* Each beat of an idle device keeps the time of the first one. */
 static void
@@ -342,27 +408,6 @@ keep_push_token(struct presence *p, struct arena *a, const struct uplink *up)
 			LZ("text", err.log));
 }
 
-/* Where the feed stands: the device compares and calls GET /sync if it must. */
-static void
-hello(struct presence *p, struct arena *a, const struct uplink *up)
-{
-	struct rows *rows;
-	struct jsonw w;
-	struct buf b;
-
-	keep_push_token(p, a, up);
-	if (!feed_stands(p, a, &up->topic->id, &rows))
-		return;
-	buf_init(&b, a, ANSWER_MAX);
-	jsonw_init(&w, &b);
-	jsonw_obj(&w);
-	jsonw_kstr(&w, "ref", up->id.p ? up->id : STR(""));
-	jsonw_kstr(&w, "epoch", rows_str(rows, 0, Q_FEED_STAND_EPOCH));
-	jsonw_kint(&w, "to", rows_i64(rows, 0, Q_FEED_STAND_LAST_US));
-	jsonw_obj_end(&w);
-	uplink_answer(p->app, a, up, "session:resumed", buf_str(&b));
-}
-
 void
 presence_uplink(struct presence *p, struct arena *a, const struct uplink *up)
 {
@@ -374,7 +419,8 @@ presence_uplink(struct presence *p, struct arena *a, const struct uplink *up)
 		beat(p, a, up);
 		break;
 	case UPLINK_HELLO:
-		hello(p, a, up);
+		keep_push_token(p, a, up);
+		ask(p, a, up)->greets = true;
 		break;
 	case UPLINK_BYE:
 		if (up->did.p)

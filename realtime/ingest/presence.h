@@ -22,6 +22,8 @@ void presence_free(struct presence *p);
 void presence_observed(struct presence *p, struct arena *a, const struct json *doc);
 /* The uplinks that have no route: watch, beat, hello, bye. */
 void presence_uplink(struct presence *p, struct arena *a, const struct uplink *up);
+/* Answers those who asked where their feed stands; to be called when no message waits. */
+void presence_answer(struct presence *p, struct arena *a);
 /* Announces who has been gone long enough. Returns ms until the next one, -1 = none waits. */
 int presence_turn(struct presence *p, struct arena *a);
 

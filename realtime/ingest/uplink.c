@@ -57,14 +57,15 @@ role_of(struct request *req, const struct uuid *user, enum role *out)
 	struct rows *rows;
 
 	if (!uuid_eq(&slot->user, user) || clock_mono_us() >= slot->until_us) {
-		enum problem p = q_account_role(
-			req->db, &(struct q_account_role){ .account = *user }, &rows, &req->err);
+		enum problem p = q_account_sender(
+			req->db, &(struct q_account_sender){ .account = *user }, &rows, &req->err);
 		if (p)
 			return p;
 		*slot = (struct role_slot){ *user,
-			rows_count(rows) ? role_by_name(rows_str(rows, 0, Q_ACCOUNT_ROLE_ROLE))
+			rows_count(rows) ? role_by_name(rows_str(rows, 0, Q_ACCOUNT_SENDER_ROLE))
 					 : ROLE_NONE,
-			rows_count(rows) && str_eqz(rows_str(rows, 0, Q_ACCOUNT_ROLE_LOCALE), "es")
+			rows_count(rows) &&
+					str_eqz(rows_str(rows, 0, Q_ACCOUNT_SENDER_LOCALE), "es")
 				? LOCALE_ES
 				: LOCALE_EN,
 			clock_mono_us() + ROLE_LIFE_US };

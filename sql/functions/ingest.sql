@@ -35,14 +35,9 @@ BEGIN
 END $$;
 
 -- Of a suspended account too: app_enter() refuses it, by the right name.
-CREATE OR REPLACE FUNCTION account_role(p_account uuid) RETURNS text
+CREATE OR REPLACE FUNCTION account_sender(p_account uuid) RETURNS TABLE (role text, locale text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT a.role FROM account AS a WHERE a.id = p_account AND a.deleted_at IS NULL
-$$;
-
-CREATE OR REPLACE FUNCTION account_locale(p_account uuid) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT a.locale FROM account AS a WHERE a.id = p_account
+    SELECT a.role, a.locale FROM account AS a WHERE a.id = p_account AND a.deleted_at IS NULL
 $$;
 
 -- Rounded to the minute: nobody needs to know more.
@@ -69,10 +64,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
                          OR (b.blocker_id = a.id AND b.blocked_id = p_watcher))
 $$;
 
-CREATE OR REPLACE FUNCTION feed_stand(p_account uuid) RETURNS TABLE (last_us bigint, epoch text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
-    SELECT h.last_us, h.epoch FROM feed_head AS h WHERE h.account_id = p_account
-$$;
+-- In the order of the accounts; of one that is not there 0 and ''.
+CREATE OR REPLACE FUNCTION feed_stands(p_accounts uuid[]) RETURNS TABLE (last_us bigint, epoch text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT coalesce(h.last_us, 0), coalesce(h.epoch, '')
+    FROM unnest(p_accounts) WITH ORDINALITY AS u (id, place)
+    LEFT JOIN feed_head AS h ON h.account_id = u.id
+    ORDER BY u.place;
+END $$;
 
 CREATE OR REPLACE FUNCTION revoked_recent(p_seconds int) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
@@ -82,5 +83,5 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
           WHERE s.revoked_at > now() - make_interval(secs => p_seconds)) AS r
 $$;
 
-GRANT EXECUTE ON FUNCTION ingest_own(int), account_role(uuid), account_locale(uuid), presence_left(uuid), presence_visible(uuid, uuid[]),
-    feed_stand(uuid), revoked_recent(int) TO plaza_web;
+GRANT EXECUTE ON FUNCTION ingest_own(int), account_sender(uuid), presence_left(uuid), presence_visible(uuid, uuid[]),
+    feed_stands(uuid[]), revoked_recent(int) TO plaza_web;

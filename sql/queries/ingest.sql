@@ -2,10 +2,10 @@
 -- Takes or gives back shards of a broker's uplink until each process has its share; tells, as bits, which are ours.
 SELECT ingest_own(:broker) AS shards;
 
--- query: account_role (account uuid) maybe read -> role text, locale text
+-- query: account_sender (account uuid) maybe read -> role text, locale text
 -- Role and language of an account, also of a suspended one, for a request whose sender the broker has verified.
-SELECT account_role(:account) AS role, account_locale(:account) AS locale
-WHERE account_role(:account) IS NOT NULL;
+SELECT s.role, s.locale
+FROM account_sender(:account) AS s;
 
 -- query: presence_left (account uuid) maybe -> last_seen text
 -- Notes when a user was last there, to the minute.
@@ -23,10 +23,10 @@ FROM my_contact AS c
 ORDER BY c.last_message_at DESC, c.id
 LIMIT :limit;
 
--- query: feed_stand (account uuid) maybe read -> last_us bigint, epoch text
--- Where a user's feed stands.
+-- query: feed_stands (accounts uuid[]) many read -> last_us bigint, epoch text
+-- Where the feeds of users stand, in the order of the users; 0 and '' where there is none.
 SELECT f.last_us, f.epoch
-FROM feed_stand(:account) AS f;
+FROM feed_stands(:accounts) AS f;
 
 -- query: revoked_recent (seconds int) one read -> lines text
 -- Sessions revoked within the life of a broker token, as lines for the plugin, sorted bytewise.
