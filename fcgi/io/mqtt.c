@@ -58,7 +58,8 @@ struct mqtt {
 	int port;
 	void (*on_message)(void *arg, struct str topic, struct str payload);
 	void *arg;
-	const char *const *subscribe;
+	const char *const *filters;
+	uint32_t asked; /* for these of them the broker was asked in this connection */
 	struct flight flight[WINDOW];
 	size_t flights;
 	int64_t retry_at_us;
@@ -70,6 +71,7 @@ struct mqtt {
 	int wake_fd;
 	atomic_bool up;
 	atomic_uint connects;
+	_Atomic(uint32_t) wanted;  /* of the filters */
 	_Atomic(const char *) why; /* static text */
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -216,6 +218,30 @@ pump(struct mqtt *m)
 	}
 }
 
+/*
+ * Brings what the broker was asked for to what is wanted. With QoS 1 the broker would let few
+ * messages be under way (max_inflight_messages, the same for all its clients), and a storm of
+ * them would overrun its queue; and what was not handled is lost with the connection all the same.
+ */
+static void
+subscribe(struct mqtt *m)
+{
+	uint32_t wanted = m->wanted;
+
+	for (unsigned i = 0; i < MQTT_FILTERS_MAX; i++) {
+		uint32_t bit = UINT32_C(1) << i;
+		int rc = MOSQ_ERR_SUCCESS;
+
+		if (wanted & ~m->asked & bit)
+			rc = mosquitto_subscribe(m->mosq, NULL, m->filters[i], 0);
+		else if (m->asked & ~wanted & bit)
+			rc = mosquitto_unsubscribe(m->mosq, NULL, m->filters[i]);
+		if (rc == MOSQ_ERR_INVAL || rc == MOSQ_ERR_MALFORMED_UTF8)
+			m->why = "a subscription is malformed";
+	}
+	m->asked = wanted;
+}
+
 static void
 on_connect(struct mosquitto *mosq, void *arg, int rc)
 {
@@ -225,9 +251,9 @@ on_connect(struct mosquitto *mosq, void *arg, int rc)
 		m->why = mosquitto_connack_string(rc);
 		return;
 	}
-	for (const char *const *f = m->subscribe; f && *f; f++)
-		if (mosquitto_subscribe(mosq, NULL, *f, 1) != MOSQ_ERR_SUCCESS)
-			m->why = "a subscription is malformed";
+	(void)mosq;
+	m->asked = 0;
+	subscribe(m);
 	m->retry_ms = RETRY_MIN_MS;
 	m->connects++;
 	m->up = true;
@@ -347,6 +373,8 @@ network(void *arg)
 		if (!m->open && clock_mono_us() >= m->retry_at_us)
 			open_socket(m);
 		network_step(m);
+		if (m->up && m->asked != m->wanted)
+			subscribe(m);
 		if (m->up)
 			pump(m);
 	}
@@ -413,7 +441,7 @@ mqtt_new(const struct mqtt_options *o)
 	m->port = o->port;
 	m->on_message = o->on_message;
 	m->arg = o->arg;
-	m->subscribe = o->subscribe;
+	m->filters = o->filters;
 	m->tail = &m->head;
 	m->retry_ms = RETRY_MIN_MS;
 	m->why = "";
@@ -443,6 +471,13 @@ mqtt_free(struct mqtt *m)
 	mqtt_stop(m);
 	pthread_join(m->thread, NULL);
 	release(m);
+}
+
+void
+mqtt_select(struct mqtt *m, uint32_t filters)
+{
+	m->wanted = filters;
+	wake(m);
 }
 
 bool

@@ -17,6 +17,7 @@
 #define MQTT_PENDING_BYTES ((size_t)16 << 20)
 /* Largest packet, as max_packet_size in the broker's configuration. */
 #define MQTT_PACKET_MAX 65536
+#define MQTT_FILTERS_MAX 32
 
 struct mqtt;
 
@@ -32,8 +33,8 @@ struct mqtt_options {
 	 */
 	void (*on_message)(void *arg, struct str topic, struct str payload);
 	void *arg;
-	const char *const
-		*subscribe; /* filters, NULL-terminated, kept; QoS 1, after each connect */
+	/* Filters, NULL-terminated, kept; at most MQTT_FILTERS_MAX. See mqtt_select(). */
+	const char *const *filters;
 };
 
 /* Starts the thread; connects and reconnects by itself. NULL when the library fails. */
@@ -42,6 +43,11 @@ struct mqtt *mqtt_new(const struct mqtt_options *o);
 void mqtt_free(struct mqtt *m);
 /* Lets that begin without waiting, where several connections are to end. */
 void mqtt_stop(struct mqtt *m);
+/*
+ * Which filters are subscribed to from now on, and after each connect: bit i for
+ * filters[i], QoS 0. None until it is called. Does not wait.
+ */
+void mqtt_select(struct mqtt *m, uint32_t filters);
 bool mqtt_connected(const struct mqtt *m);
 /* How often the broker has let it in: who sees another number than before has missed messages. */
 unsigned mqtt_connects(const struct mqtt *m);

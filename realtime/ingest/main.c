@@ -20,7 +20,8 @@
 
 #define DEFAULT_CONF "/etc/plaza/plaza.conf"
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
-#define OWN_US INT64_C(1000000) /* how often shards are claimed */
+#define OWN_US INT64_C(250000) /* how often shards are claimed */
+#define OWN_RETRY_US INT64_C(1000000)
 #define TURN_US INT64_C(100000) /* then the loop does its other work, whatever waits */
 
 struct ingest {
@@ -53,10 +54,14 @@ on_message(void *arg, struct str topic, struct str payload)
 	(void)queue_put(arg, topic, payload); /* counted by queue_dropped() */
 }
 
+/* Filters of the uplinks' connection: that of the first shard's owner, then one for each shard. */
+static const char *const filters[] = { "sys/#", "up/0/#", "up/1/#", "up/2/#", "up/3/#", "up/4/#",
+	"up/5/#", "up/6/#", "up/7/#", "up/8/#", "up/9/#", "up/a/#", "up/b/#", "up/c/#", "up/d/#",
+	"up/e/#", "up/f/#", NULL };
+
 /*
- * Every process hears all shards and runs its own, so that a take-over needs no new
- * subscription. Between two owners a shard may be without one for a second; a device
- * repeats what is not answered.
+ * A process hears the shards that it owns. Between two owners a shard may be without
+ * one for a moment; a device repeats what is not answered.
  */
 static void
 claim_shards(struct ingest *in)
@@ -70,15 +75,17 @@ claim_shards(struct ingest *in)
 	arena_clear(in->arena);
 	db_reset(in->app->db, in->arena);
 	struct q_ingest_own q = { .broker = (int32_t)in->broker };
+	unsigned now = 0;
 	if (q_ingest_own(in->app->db, &q, &rows, &err)) {
-		in->shards = 0;
 		log_event(LOG_WARN, "shards", LZ("text", err.log));
-		return;
+		in->own_due_us = clock_mono_us() + OWN_RETRY_US;
+	} else {
+		now = (unsigned)rows_i64(rows, 0, Q_INGEST_OWN_SHARDS);
 	}
-	unsigned now = (unsigned)rows_i64(rows, 0, Q_INGEST_OWN_SHARDS);
 	if (now == in->shards)
 		return;
 	log_event(LOG_INFO, "shards", LI("mask", now));
+	mqtt_select(in->uplinks, (uint32_t)now << 1 | (now & 1));
 	bool took_first = (now & ~in->shards & 1) != 0;
 	in->shards = now;
 	/* What was revoked while nobody had the first shard. */
@@ -198,7 +205,6 @@ loop(struct ingest *in)
 static bool
 open_ingest(struct ingest *in, const char *conf, struct err *err)
 {
-	static const char *const filters[] = { "up/#", "sys/#", NULL };
 	struct mqtt_options o;
 
 	in->app = app_new("plaza-ingest", "ingest", conf, err);
@@ -209,12 +215,14 @@ open_ingest(struct ingest *in, const char *conf, struct err *err)
 	in->presence = presence_new(in->app);
 	in->revoked = revoked_new(in->app, in->broker);
 	in->connlog = connlog_new(in->app);
-	claim_shards(in);
 	o.on_message = on_message;
 	o.arg = in->queue;
-	o.subscribe = filters;
+	o.filters = filters;
 	in->uplinks = mqtt_new(&o);
-	return in->uplinks != NULL;
+	if (!in->uplinks)
+		return false;
+	claim_shards(in);
+	return true;
 }
 
 static void
@@ -256,6 +264,18 @@ serve(const char *conf, size_t broker)
 	return 0;
 }
 
+/* "1" or, to tell several processes of one broker apart, "1.2". */
+static bool
+broker_option(const char *text, int64_t *broker)
+{
+	struct str place, number;
+	int64_t n;
+
+	if (str_cut(str_of(text), '.', &place, &number) && !str_i64(number, &n))
+		return false;
+	return str_i64(place, broker) && *broker >= 0 && *broker < BROKERS_MAX;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -268,10 +288,10 @@ main(int argc, char **argv)
 			conf = optarg;
 			continue;
 		}
-		if (opt == 'b' && str_i64(str_of(optarg), &broker) && broker >= 0 &&
-			broker < BROKERS_MAX)
+		if (opt == 'b' && broker_option(optarg, &broker))
 			continue;
-		fputs("usage: plaza-ingest [-b BROKER] [-c FILE]\n", opt == 'h' ? stdout : stderr);
+		fputs("usage: plaza-ingest [-b BROKER[.NUMBER]] [-c FILE]\n",
+			opt == 'h' ? stdout : stderr);
 		return opt == 'h' ? 0 : 2;
 	}
 	return serve(conf, (size_t)broker);

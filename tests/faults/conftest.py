@@ -113,12 +113,25 @@ def scene(users, sql, device):
     return Scene(users, sql, device)
 
 
+def more(env, *command):
+    """One more process of a program beside that of the stack."""
+    program, *options = command
+    with (Path(env.log_dir) / f"second-{program}.log").open("ab") as log:
+        return subprocess.Popen([Path(env.bin_dir) / program, "-c", env.conf, *options], stdout=log, stderr=log)
+
+
 @pytest.fixture
 def second_relay(env):
-    """One more relay beside the one of the stack."""
-    with (Path(env.log_dir) / "second-relay.log").open("ab") as log:
-        p = subprocess.Popen([Path(env.bin_dir) / "plaza-relay", "-c", env.conf], stdout=log, stderr=log)
+    p = more(env, "plaza-relay")
     time.sleep(0.5)
     yield p
     p.terminate()
     assert p.wait(10) == 0
+
+
+@pytest.fixture
+def second_ingest(env):
+    p = more(env, "plaza-ingest", "-b", "0.2")
+    yield p
+    p.kill()
+    p.wait(10)

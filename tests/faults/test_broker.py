@@ -2,6 +2,7 @@
 import signal
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from plazatest.load import ROUNDS
 
 KILLS = 2
 LAG_S, POLL_S = 5.0, 0.5
+HANDS_S = 2.0
 NOT_AUTHORISED = 5  # CONNACK of MQTT 3.1.1
 
 
@@ -95,6 +97,40 @@ def test_f9_a_killed_daemon_delays_and_loses_nothing(env, scene, sql, note, name
     # The device was there all the time: what it has is what the feed says, in order, each event once or more.
     every = [e["us"] for e in events(watcher, d.session["us"])]
     process.wait(lambda: {e["us"] for e in d.events() if "us" in e} >= set(every), LAG_S, "the device has all")
+
+
+def test_f9_uplinks_change_hands(env, users, device, sql, note, second_ingest):
+    """Two processes share the shards of a broker. Whichever ends, the other has all of them at once, and a device that
+    repeats what is not answered has its answer."""
+    shards, devices = "SELECT count(*) FROM pg_locks WHERE classid = 20261 AND granted GROUP BY pid", {}
+    for _ in range(200):
+        client = users.client()
+        devices.setdefault(client.user["id"][-1], client)
+        if len(devices) == 16:
+            break
+    devices = [device(c) for c in devices.values()]
+
+    def answered(name, held):
+        refs, begin = {d: str(uuid.uuid4()) for d in devices}, time.monotonic()
+        longest = 0
+        while refs and time.monotonic() < begin + 10:
+            for d, ref in refs.items():
+                d.publish("hello", {}, ref)
+            time.sleep(0.1)
+            heard = {d for d, ref in refs.items() if any(e["d"]["ref"] == ref for e in d.events("session:resumed"))}
+            longest = time.monotonic() - begin if heard else longest
+            refs = {d: ref for d, ref in refs.items() if d not in heard}
+        assert not refs and longest < HANDS_S, f"{name}: {longest:.1f} s, {len(refs)} without an answer"
+        process.wait(lambda: sorted(n for n, in sql(shards)) == held, HANDS_S, f"{name}: the shards are {held}")
+        return f"{name}: {longest:.1f} s"
+
+    said = [answered("one more", [8, 8])]
+    with process.down(env, "ingest"):
+        said.append(answered("the first is killed", [16]))
+    said.append(answered("and back", [8, 8]))
+    second_ingest.terminate()
+    said.append(answered("the second ends", [16]))
+    note(f"uplinks of 16 shards answered while owners change: {', '.join(said)}")
 
 
 def test_r35_a_new_broker_learns_of_a_kick_that_was_lost(env, users, device, sql):

@@ -160,6 +160,12 @@ has_one(void *seen)
 	return ((struct seen *)seen)->count >= 1;
 }
 
+static bool
+has_two(void *seen)
+{
+	return ((struct seen *)seen)->count >= 2;
+}
+
 static struct mqtt *
 client_at(const char *host, int at_port, const char *id, struct seen *seen)
 {
@@ -172,11 +178,13 @@ client_at(const char *host, int at_port, const char *id, struct seen *seen)
 		.password = PASSWORD,
 		.on_message = seen ? on_message : NULL,
 		.arg = seen,
-		.subscribe = seen ? filters : NULL,
+		.filters = filters,
 	};
 	struct mqtt *m = mqtt_new(&o);
 
 	assert_non_null(m);
+	if (seen)
+		mqtt_select(m, 3);
 	return m;
 }
 
@@ -480,16 +488,39 @@ a_subscriber_may_answer(void **state)
 		.password = PASSWORD,
 		.on_message = echo,
 		.arg = &m,
-		.subscribe = filters,
+		.filters = filters,
 	};
 
 	(void)state;
 	m = mqtt_new(&o);
 	assert_non_null(m);
+	mqtt_select(m, 1);
 	assert_true(until(is_connected, m));
 	sleep_ms(100);
 	assert_true(mqtt_publish(m, STR("t/ask"), STR("?"), 1, 0));
 	assert_true(until(has_a_confirmation, m));
+	mqtt_free(m);
+}
+
+static void
+what_is_heard_can_change(void **state)
+{
+	static struct seen seen;
+	struct mqtt *m = client("choosy", &seen);
+
+	(void)state;
+	mqtt_select(m, 2);
+	sleep_ms(100);
+	assert_true(mqtt_publish(m, STR("t/a"), STR("1"), 1, 0));
+	assert_true(mqtt_publish(m, STR("u/a"), STR("2"), 1, 0));
+	assert_true(until(has_one, &seen));
+	assert_string_equal(seen.topic, "u/a");
+	mqtt_select(m, 1);
+	sleep_ms(100);
+	assert_true(mqtt_publish(m, STR("u/a"), STR("3"), 1, 0));
+	assert_true(mqtt_publish(m, STR("t/a"), STR("4"), 1, 0));
+	assert_true(until(has_two, &seen));
+	assert_string_equal(seen.topic, "t/a");
 	mqtt_free(m);
 }
 
@@ -561,6 +592,7 @@ main(void)
 		cmocka_unit_test(what_the_broker_would_not_take_is_refused_here),
 		cmocka_unit_test(a_wrong_password_is_told),
 		cmocka_unit_test(a_subscriber_may_answer),
+		cmocka_unit_test(what_is_heard_can_change),
 		cmocka_unit_test(several_threads_may_publish),
 		cmocka_unit_test(misuse_ends_the_process),
 	};
