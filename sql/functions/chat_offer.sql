@@ -210,7 +210,7 @@ END $$;
 
 -- Job: takes the next messages into message_text. One that commits late is found by looking back: each time as long as
 -- most take, and two minutes whenever another minute has begun. To look at two minutes each time would cost more than
--- sending does.
+-- sending does, and so would another look before its time: there is more only when a piece is full.
 CREATE OR REPLACE FUNCTION job_index_messages() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
@@ -239,7 +239,7 @@ BEGIN
     GET DIAGNOSTICS done = ROW_COUNT;
     -- A full piece may have left some of this time.
     UPDATE message_text_stand SET upto = v_to WHERE upto <> v_to AND done < 5000;
-    RETURN done;
+    RETURN CASE WHEN done < 5000 THEN 0 ELSE done END;
 END $$;
 
 GRANT EXECUTE ON FUNCTION message_react(uuid, uuid, text, boolean),
