@@ -152,6 +152,7 @@ export interface Timing {
 	connect: number;
 	backoffFirst: number;
 	greeting: number;
+	gap: number;
 	backoffMost: number;
 	renewAt: number;
 	renewSpread: number;

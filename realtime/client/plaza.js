@@ -42,6 +42,7 @@ export class Plaza extends Emitter {
 	#mode = "auto";
 	#status = "stopped";
 	#greeting;
+	#gap = null;
 	#syncTimer;
 	#offGlobals = () => {};
 	#leave = null; // gives up our turn, or waiting for it
@@ -185,6 +186,8 @@ export class Plaza extends Emitter {
 		this.#offGlobals();
 		clearTimeout(this.#syncTimer);
 		clearTimeout(this.#greeting);
+		clearTimeout(this.#gap);
+		this.#gap = null;
 		this.#poll.wake();
 		this.outbox.stop();
 		this.receipts.stop();
@@ -404,9 +407,16 @@ export class Plaza extends Emitter {
 			this.#savePlace();
 			return;
 		}
-		// A gap, or another epoch, which the answer of /sync tells.
-		if (event.ep === this.#place.epoch && this.#buffer.size < BUFFER_MAX) this.#buffer.set(event.us, event);
-		this.#sync().catch(() => {});
+		if (event.ep !== this.#place.epoch) {
+			this.#sync().catch(() => {});
+			return;
+		}
+		if (this.#buffer.size < BUFFER_MAX) this.#buffer.set(event.us, event);
+		// What is missing may be on its way: two servers tell at the same time.
+		this.#gap ??= setTimeout(() => {
+			this.#gap = null;
+			if (this.#buffer.size > 0) this.#sync().catch(() => {});
+		}, this.timing.gap * 1000);
 	}
 
 	/** Answers to this device. */

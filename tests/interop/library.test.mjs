@@ -108,6 +108,28 @@ test("what comes twice or late is applied once", async () => {
 	await assertFresh(b);
 });
 
+test("what comes in another order waits for what is missing, and asks nobody", async () => {
+	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza({ timing: { gap: 1 } })]);
+	await b.settled();
+	const texts = [word(), word(), word()];
+	let late = null;
+	b.net.incoming = (e) => {
+		if (e.d.body !== texts[0] || late) return 1;
+		late = e;
+		return 0;
+	};
+	const syncs = b.http.count(/GET \/sync/);
+	for (const text of texts) await a.send(chat, text);
+	await sleep(50);
+	assert.deepEqual(texts.map((t) => times(b, t)), [0, 0, 0]);
+	b.net.inject(`u/${bruno.id}/in`, late);
+	await until("all", () => times(b, texts[2]) === 1);
+	assert.deepEqual(texts.map((t) => times(b, t)), [1, 1, 1]);
+	await sleep(1200);
+	assert.equal(b.http.count(/GET \/sync/), syncs);
+	await assertFresh(b);
+});
+
 test("events that come while the feed is read wait for it", async () => {
 	const [a, b] = await Promise.all([ana.plaza(), bruno.plaza()]);
 	await b.settled();

@@ -42,7 +42,8 @@ export const TIMING = Object.freeze({
 	connect: 10, // from the first byte to the SUBACK
 	backoffFirst: 1.5,
 	backoffMost: 30, // between attempts to reach the broker
-	greeting: 5, // until the answer to hello is given up
+	greeting: 8, // until the answer to hello is given up: a broker that meets everybody again is slow
+	gap: 0.2, // for an event before the one that came
 	renewAt: 0.8,
 	renewSpread: 0.1, // parts of the life of the broker's token
 	sync: 300, // a drop inside the broker leaves no other trace
