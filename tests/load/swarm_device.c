@@ -9,7 +9,9 @@
 #define KEEPALIVE_S 60
 #define KEEP_HTTP_MAX 5000
 #define SHORT_KEEPALIVE_S 5   /* of who falls silent */
-#define ANSWER_NS (5ull * NS) /* then it is not waited for any longer */
+#define ANSWER_NS (5ull * NS) /* then a connection is not waited for any longer */
+#define GREETING_S 8          /* nor is the answer to hello, more or less */
+#define GAP_NS (NS / 5)       /* an event that is missing may be on its way */
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -128,7 +130,7 @@ greet(struct client *c)
 
 	(void)snprintf(data, sizeof(data), "{\"lastUs\":%llu}", (unsigned long long)c->us);
 	device_uplink(c, "hello", "00000000-0000-4000-8000-000000000001", data);
-	c->at = net_now() + ANSWER_NS;
+	c->at = net_now() + seconds_ns(GREETING_S * (0.6 + 0.8 * random_unit()));
 }
 
 void
@@ -274,6 +276,15 @@ number_behind(const char *p, size_t n, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
+/* One event more is there, and those behind it that came before it. */
+static void
+advance(struct client *c)
+{
+	for (c->us++; c->ahead & 1; c->us++)
+		c->ahead >>= 1;
+	c->ahead >>= 1;
+}
+
 static void
 place(struct client *c, const char *p, size_t n)
 {
@@ -282,11 +293,24 @@ place(struct client *c, const char *p, size_t n)
 	if (us == 0)
 		return;
 	if (us == c->us + 1) {
-		c->us = us;
+		advance(c);
 	} else if (us > c->us + 1 && c->state == READY) {
-		sw.gaps++;
-		device_request(c, ASK_SYNC, 0);
+		if (us - c->us - 2 < 64)
+			c->ahead |= UINT64_C(1) << (us - c->us - 2);
+		if (!c->gap_at)
+			c->gap_at = net_now() + GAP_NS;
 	}
+}
+
+/* What came in another order has filled it, or something is missing. */
+static void
+look_at_gap(struct client *c)
+{
+	c->gap_at = 0;
+	if (!c->ahead || c->state != READY)
+		return;
+	sw.gaps++;
+	device_request(c, ASK_SYNC, 0);
 }
 
 /* Told to a watcher; what it hears before the edge is the answer to its question. */
@@ -409,8 +433,8 @@ synced(struct client *c, const char *body, size_t n)
 	uint64_t to = number_behind(body, n, "\"to\":");
 
 	look_for_messages(c, body, n);
-	if (to > c->us)
-		c->us = to;
+	while (c->us < to)
+		advance(c);
 	c->syncing = false;
 	if (memmem(body, n < 200 ? n : 200, "\"more\":true", 11)) {
 		device_request(c, ASK_SYNC, 0);
@@ -498,6 +522,8 @@ conn_ended(struct conn *conn)
 static void
 look_at(struct client *c, uint64_t now)
 {
+	if (c->gap_at && now >= c->gap_at)
+		look_at_gap(c);
 	if (c->state == AWAY || c->state == ASKING || now < c->at || c == &sw.publisher)
 		return;
 	c->at = now + ANSWER_NS;

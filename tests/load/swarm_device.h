@@ -28,9 +28,10 @@ struct client {
 	enum state state;
 	bool greeted, synced, busy, syncing, silent, refused;
 	unsigned failures;
-	uint64_t at;   /* of the next timer */
-	uint64_t us;   /* last event */
-	uint64_t edge; /* when it was signed out, came or went */
+	uint64_t at;            /* of the next timer */
+	uint64_t us;            /* last event without a gap before it */
+	uint64_t ahead, gap_at; /* events behind a gap, as bits from us + 2 on; when it is filled */
+	uint64_t edge;          /* when it was signed out, came or went */
 	struct request *queue;
 	size_t queued, room;
 };
