@@ -28,6 +28,8 @@
 #define STOP_TICK_US 20000
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 1000 /* until then the relay serves in its place, 500 ms late */
+/* On the same machine it costs nothing to ask, and devices are back in no time. */
+#define RETRY_SOCKET_MS 50
 #define FREE_WAIT_US 2000000
 /*
  * Messages that libmosquitto holds at a time. It walks its list for each
@@ -285,7 +287,8 @@ on_message(struct mosquitto *mosq, void *arg, const struct mosquitto_message *in
 static void
 retry_later(struct mqtt *m)
 {
-	uint32_t delay_ms = m->retry_ms / 2 + rand_below(m->retry_ms / 2 + 1);
+	uint32_t most_ms = m->port == 0 ? RETRY_SOCKET_MS : m->retry_ms;
+	uint32_t delay_ms = most_ms / 2 + rand_below(most_ms / 2 + 1);
 
 	m->retry_at_us = clock_mono_us() + (int64_t)delay_ms * 1000;
 	m->retry_ms = m->retry_ms < RETRY_MAX_MS / 2 ? m->retry_ms * 2 : RETRY_MAX_MS;
