@@ -528,6 +528,23 @@ test("an address that does not answer is tried with both versions, then the next
 	}
 });
 
+test("a broker that is away for a moment is asked again with the same token, then with a new one", async () => {
+	let away = 0;
+	const chooseUrl = (urls) => (away-- > 0 ? "ws://127.0.0.1:1/mqtt" : urls.find((url) => url.startsWith("ws")));
+	const a = await ana.plaza({ chooseUrl });
+	const sessions = () => a.http.count(/POST \/realtime\/session/);
+	const comeBack = async (attempts) => {
+		const connections = a.net.clients.length;
+		away = attempts;
+		a.net.clients.at(-1).stream.destroy();
+		await until("a new connection", () => a.net.clients.length === connections + attempts + 1 && a.status === "live");
+	};
+	await comeBack(2);
+	assert.equal(sessions(), 1);
+	await comeBack(3);
+	assert.equal(sessions(), 2);
+});
+
 test("a broker that refuses a shop's topics is good enough, one that refuses the own inbox is not", async () => {
 	const http = new FaultyFetch();
 	const { fetch } = http;

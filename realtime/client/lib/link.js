@@ -7,6 +7,7 @@ const EPHEMERAL = new Set(["typing", "watch", "beat", "bye"]);
 const OTHER_VERSION = { 5: 4, 4: 5 };
 const LIFE_UNKNOWN_S = 600;
 const END_MS = 2000; // for what is on its way; a broker that hangs does not hold us
+const ATTEMPTS = 3; // with one token and its addresses
 
 /** Seconds that a token lives, by its own clock: that of this device may be a day off. */
 function lifeOf(token) {
@@ -38,6 +39,7 @@ export class Link extends Emitter {
 	#renewTimer;
 	#lost = null;
 	#turn = 0;
+	#attempts = 0;
 
 	/** `session()` asks for one; `choose(urls, turn)` takes one of its addresses, `turn` counts what failed. */
 	constructor({ mqtt, session, choose, timing }) {
@@ -136,6 +138,7 @@ export class Link extends Emitter {
 		const { renewAt, renewSpread } = this.timing;
 		const part = renewAt + renewSpread * (2 * Math.random() - 1);
 		this.#session = session;
+		this.#attempts = 0;
 		this.#renewBy = Date.now() + lifeOf(session.password) * part * 1000;
 		return session;
 	}
@@ -155,7 +158,11 @@ export class Link extends Emitter {
 			// The other kind makes a worker of a blob, which a strict policy of a page forbids.
 			timerVariant: "native",
 		}));
-		client.on("error", (error) => this.emit("failed", error));
+		let refused = false;
+		client.on("error", (error) => {
+			refused ||= typeof error.code === "number"; // of the CONNACK; those of a network are words
+			this.emit("failed", error);
+		});
 		client.on("message", (topic, payload) => this.#arrived(topic, payload));
 		const lost = new Promise((_, reject) => {
 			client.once("close", () => reject(new Error("the connection ended")));
@@ -173,8 +180,9 @@ export class Link extends Emitter {
 			// Brokers without MQTT 5 refuse it, or just hang up: each address is tried with both before the next.
 			if (!connected && !this.#versionWorks) this.#version = OTHER_VERSION[this.#version];
 			if (this.#versionWorks || this.#version === 5) this.#turn += 1;
-			// The token may be why.
-			this.#session = null;
+			// The token may be why, or the addresses have changed; a broker that is away for a moment needs no new ones.
+			this.#attempts += 1;
+			if (connected || refused || this.#attempts >= ATTEMPTS) this.#session = null;
 			throw error;
 		}
 	}
