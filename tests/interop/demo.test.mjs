@@ -451,6 +451,7 @@ test("without MQTT.js the page polls", async () => {
 	await poor.waitForSelector("html[data-ready]");
 	for (const name of ["elena", "bruno"]) await poor.click(`[data-account=${name}]`);
 	for (const side of ["buyer", "seller"]) await poor.waitForSelector(`#${side} .pill[data-status=polling]`);
+	await poor.waitForNetworkIdle(); // the catalogue is that of the seller once there is one
 	await poor.waitForSelector("#buyer .card");
 	await poor.$eval("#buyer .card", (e) => e.click());
 	await (await poor.waitForSelector("#buyer .ask")).click();
