@@ -292,6 +292,8 @@ place(struct client *c, const char *p, size_t n)
 
 	if (us == 0)
 		return;
+	if (us > c->highest)
+		c->highest = us;
 	if (us == c->us + 1) {
 		advance(c);
 	} else if (us > c->us + 1 && c->state == READY) {
@@ -307,7 +309,7 @@ static void
 look_at_gap(struct client *c)
 {
 	c->gap_at = 0;
-	if (!c->ahead || c->state != READY)
+	if (c->highest <= c->us || c->state != READY)
 		return;
 	sw.gaps++;
 	device_request(c, ASK_SYNC, 0);

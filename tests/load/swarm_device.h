@@ -30,6 +30,7 @@ struct client {
 	unsigned failures;
 	uint64_t at;            /* of the next timer */
 	uint64_t us;            /* last event without a gap before it */
+	uint64_t highest;       /* event that came */
 	uint64_t ahead, gap_at; /* events behind a gap, as bits from us + 2 on; when it is filled */
 	uint64_t edge;          /* when it was signed out, came or went */
 	struct request *queue;
