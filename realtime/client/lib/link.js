@@ -7,7 +7,7 @@ const EPHEMERAL = new Set(["typing", "watch", "beat", "bye"]);
 const OTHER_VERSION = { 5: 4, 4: 5 };
 const LIFE_UNKNOWN_S = 600;
 const END_MS = 2000; // for what is on its way; a broker that hangs does not hold us
-const ATTEMPTS = 3; // with one token and its addresses
+const ATTEMPTS = 3; // that fail, then others are asked for
 
 /** Seconds that a token lives, by its own clock: that of this device may be a day off. */
 function lifeOf(token) {
@@ -39,7 +39,6 @@ export class Link extends Emitter {
 	#renewTimer;
 	#lost = null;
 	#turn = 0;
-	#attempts = 0;
 
 	/** `session()` asks for one; `choose(urls, turn)` takes one of its addresses, `turn` counts what failed. */
 	constructor({ mqtt, session, choose, timing }) {
@@ -114,6 +113,8 @@ export class Link extends Emitter {
 				clean = await this.#served();
 			} catch (error) {
 				failures += 1;
+				// The addresses may have changed. A broker that is away for a moment needs no new token.
+				if (failures % ATTEMPTS === 0) this.#session = null;
 				this.emit("failed", error);
 			}
 			this.ready = false;
@@ -138,7 +139,6 @@ export class Link extends Emitter {
 		const { renewAt, renewSpread } = this.timing;
 		const part = renewAt + renewSpread * (2 * Math.random() - 1);
 		this.#session = session;
-		this.#attempts = 0;
 		this.#renewBy = Date.now() + lifeOf(session.password) * part * 1000;
 		return session;
 	}
@@ -180,9 +180,8 @@ export class Link extends Emitter {
 			// Brokers without MQTT 5 refuse it, or just hang up: each address is tried with both before the next.
 			if (!connected && !this.#versionWorks) this.#version = OTHER_VERSION[this.#version];
 			if (this.#versionWorks || this.#version === 5) this.#turn += 1;
-			// The token may be why, or the addresses have changed; a broker that is away for a moment needs no new ones.
-			this.#attempts += 1;
-			if (connected || refused || this.#attempts >= ATTEMPTS) this.#session = null;
+			// The token may be why.
+			if (connected || refused) this.#session = null;
 			throw error;
 		}
 	}
