@@ -249,11 +249,11 @@ on_connect(struct mosquitto *mosq, void *arg, int rc)
 {
 	struct mqtt *m = arg;
 
+	(void)mosq;
 	if (rc != 0) {
 		m->why = mosquitto_connack_string(rc);
 		return;
 	}
-	(void)mosq;
 	m->asked = 0;
 	subscribe(m);
 	m->retry_ms = RETRY_MIN_MS;

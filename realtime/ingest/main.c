@@ -20,6 +20,7 @@
 
 #define DEFAULT_CONF "/etc/plaza/plaza.conf"
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
+#define SHARDS 16
 #define OWN_US INT64_C(250000) /* how often shards are claimed */
 #define OWN_RETRY_US INT64_C(1000000)
 #define WAKES 3 /* of the broker behind a kick, see wake_broker() */
@@ -57,10 +58,10 @@ on_message(void *arg, struct str topic, struct str payload)
 	(void)queue_put(arg, topic, payload); /* counted by queue_dropped() */
 }
 
-/* Filters of the uplinks' connection: that of the first shard's owner, then one for each shard. */
-static const char *const filters[] = { "sys/#", "up/0/#", "up/1/#", "up/2/#", "up/3/#", "up/4/#",
-	"up/5/#", "up/6/#", "up/7/#", "up/8/#", "up/9/#", "up/a/#", "up/b/#", "up/c/#", "up/d/#",
-	"up/e/#", "up/f/#", NULL };
+/* Filters of the uplinks' connection: one for each shard, then that of the first one's owner. */
+static const char *const filters[] = { "up/0/#", "up/1/#", "up/2/#", "up/3/#", "up/4/#", "up/5/#",
+	"up/6/#", "up/7/#", "up/8/#", "up/9/#", "up/a/#", "up/b/#", "up/c/#", "up/d/#", "up/e/#",
+	"up/f/#", "sys/#", NULL };
 
 /*
  * A process hears the shards that it owns. Between two owners a shard may be without
@@ -88,7 +89,7 @@ claim_shards(struct ingest *in)
 	if (now == in->shards)
 		return;
 	log_event(LOG_INFO, "shards", LI("mask", now));
-	mqtt_select(in->uplinks, (uint32_t)now << 1 | (now & 1));
+	mqtt_select(in->uplinks, now | (now & 1) << SHARDS);
 	bool took_first = (now & ~in->shards & 1) != 0;
 	in->shards = now;
 	/* What was revoked while nobody had the first shard. */
@@ -155,11 +156,11 @@ run_message(struct ingest *in, struct str text, struct str payload)
 
 	if (!topic_parse(text, &topic))
 		return;
-	if (topic.kind == TOPIC_UPLINK && is_ours(in, &topic.id))
+	if (topic.kind == TOPIC_UPLINK && is_ours(in, &topic.id)) {
 		run_uplink(in, &topic, payload);
-	else if (topic.kind == TOPIC_PRESENCE && in->shards & 1)
+	} else if (topic.kind == TOPIC_PRESENCE && in->shards & 1) {
 		run_observation(in, payload);
-	else if (topic.kind == TOPIC_KICK && in->shards & 1) {
+	} else if (topic.kind == TOPIC_KICK && in->shards & 1) {
 		revoked_ask(in->revoked);
 		in->wakes = WAKES;
 	}
