@@ -214,6 +214,7 @@ END $$;
 CREATE OR REPLACE FUNCTION job_index_messages() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
+    piece  CONSTANT int := 5000;
     v_from timestamptz;
     v_to   timestamptz;
     v_back interval := interval '5 seconds';
@@ -222,7 +223,7 @@ BEGIN
     SELECT s.upto INTO v_from FROM message_text_stand AS s FOR UPDATE;
     -- A window with about as many messages as one piece should have.
     SELECT max(w.created_at) INTO v_to
-    FROM (SELECT m.created_at FROM message AS m WHERE m.created_at >= v_from ORDER BY m.created_at LIMIT 5000) AS w;
+    FROM (SELECT m.created_at FROM message AS m WHERE m.created_at >= v_from ORDER BY m.created_at LIMIT piece) AS w;
     IF v_to IS NULL THEN
         RETURN 0;
     ELSIF date_trunc('minute', v_to) > date_trunc('minute', v_from) THEN
@@ -234,12 +235,12 @@ BEGIN
     WHERE m.created_at BETWEEN v_from - v_back AND v_to
       AND m.deleted_at IS NULL AND m.body <> ''
       AND NOT EXISTS (SELECT FROM message_text AS t WHERE t.chat_id = m.chat_id AND t.seq = m.seq)
-    LIMIT 5000
+    LIMIT piece
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS done = ROW_COUNT;
     -- A full piece may have left some of this time.
-    UPDATE message_text_stand SET upto = v_to WHERE upto <> v_to AND done < 5000;
-    RETURN CASE WHEN done < 5000 THEN 0 ELSE done END;
+    UPDATE message_text_stand SET upto = v_to WHERE upto <> v_to AND done < piece;
+    RETURN CASE WHEN done < piece THEN 0 ELSE done END;
 END $$;
 
 GRANT EXECUTE ON FUNCTION message_react(uuid, uuid, text, boolean),
