@@ -113,9 +113,8 @@ def scene(users, sql, device):
     return Scene(users, sql, device)
 
 
-def more(env, *command):
+def more(env, program, *options):
     """One more process of a program beside that of the stack."""
-    program, *options = command
     with (Path(env.log_dir) / f"second-{program}.log").open("ab") as log:
         return subprocess.Popen([Path(env.bin_dir) / program, "-c", env.conf, *options], stdout=log, stderr=log)
 
