@@ -210,7 +210,7 @@ END $$;
 
 -- Job: takes the next messages into message_text. One that commits late is found by looking back: each time as long as
 -- most take, and two minutes whenever another minute has begun. To look at two minutes each time would cost more than
--- sending does, and so would another look before its time: there is more only when a piece is full.
+-- sending does, and so would another look before its time: there is more only where the window or the piece was full.
 CREATE OR REPLACE FUNCTION job_index_messages() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = plaza, pg_temp AS $$
 DECLARE
@@ -218,15 +218,14 @@ DECLARE
     v_from timestamptz;
     v_to   timestamptz;
     v_back interval := interval '5 seconds';
+    waits  bigint; -- messages in the window
     done   bigint;
 BEGIN
     SELECT s.upto INTO v_from FROM message_text_stand AS s FOR UPDATE;
     -- A window with about as many messages as one piece should have.
-    SELECT max(w.created_at) INTO v_to
-    FROM (SELECT m.created_at FROM message AS m WHERE m.created_at >= v_from ORDER BY m.created_at LIMIT piece) AS w;
-    IF v_to IS NULL THEN
-        RETURN 0;
-    ELSIF date_trunc('minute', v_to) > date_trunc('minute', v_from) THEN
+    SELECT coalesce(max(w.created_at), v_from), count(*) INTO v_to, waits
+    FROM (SELECT m.created_at FROM message AS m WHERE m.created_at > v_from ORDER BY m.created_at LIMIT piece) AS w;
+    IF date_trunc('minute', v_to) > date_trunc('minute', v_from) THEN
         v_back := interval '2 minutes';
     END IF;
     INSERT INTO message_text (chat_id, seq, created_at, words)
@@ -240,7 +239,7 @@ BEGIN
     GET DIAGNOSTICS done = ROW_COUNT;
     -- A full piece may have left some of this time.
     UPDATE message_text_stand SET upto = v_to WHERE upto <> v_to AND done < piece;
-    RETURN CASE WHEN done < piece THEN 0 ELSE done END;
+    RETURN CASE WHEN piece IN (waits, done) THEN greatest(done, 1) ELSE 0 END;
 END $$;
 
 GRANT EXECUTE ON FUNCTION message_react(uuid, uuid, text, boolean),

@@ -303,6 +303,35 @@ def test_a_message_that_commits_late_is_searched_too(env, deal, late_s, upto_s, 
         c.rollback()
 
 
+@pytest.mark.parametrize("apart_ms", [0, 1], ids=["of one moment", "of many"])
+def test_many_messages_that_wait_are_taken_at_once_and_then_at_leisure(env, deal, apart_ms):
+    """The job says that there is more until it has caught up, and not because another message has come meanwhile."""
+    buyer, _, _, chat = deal
+    send(buyer, chat, "first")
+    add = ("INSERT INTO message (chat_id, seq, sender_id, cmid, type, body, doc, created_at) SELECT m.chat_id, n, m.sender_id, "
+           "gen_random_uuid(), 'text', 'waits', m.doc, timestamptz '2100-01-01 12:00:10Z' + n * %s * interval '1 millisecond' "
+           "FROM message AS m, generate_series(%s, %s) AS n WHERE m.chat_id = %s AND m.seq = 1")
+    taken = "SELECT count(*) FROM message_text WHERE chat_id = %s AND words = 'waits'"
+    with connect(env) as c, c.cursor() as cur:
+        c.autocommit = False
+        cur.execute("UPDATE message_text_stand SET upto = '2100-01-01 12:00:00Z'")
+        cur.execute(add, (apart_ms, 100, 12099, chat))
+        for _ in range(10):
+            cur.execute("SELECT job_index_messages()")
+            if cur.fetchone() == (0,):
+                break
+        else:
+            pytest.fail("it never ends")
+        cur.execute(taken, (chat,))
+        assert cur.fetchone() == (12000,)
+        cur.execute(add, (1, 20000, 20000, chat))
+        cur.execute("SELECT job_index_messages()")
+        assert cur.fetchone() == (0,)
+        cur.execute(taken, (chat,))
+        assert cur.fetchone() == (12001,)
+        c.rollback()
+
+
 @pytest.mark.parametrize("query", ["", "q=", "q=a", "q=%20%20", "q=" + "x" * 101, "q=ab&cursor=zz"])
 def test_a_search_is_checked(deal, query):
     r = deal[0].get(f"/chats/search?{query}")
